@@ -193,8 +193,8 @@ def _contract(contract: "Contract") -> dict[str, Any] | None:
     return {
         "startedAt": contract.started_at,
         "endedOn": contract.ended_on,
-        "toldAt": contract.told_at,
-        "toldBy": contract.told_by,
+        "reportedAt": contract.reported_at,
+        "reportedBy": contract.reported_by,
         "reason": contract.reason,
         "keptUntil": kept_until(contract),
     }

@@ -1,14 +1,15 @@
-"""`users`, `counts`, `changes`, `expiring`."""
+"""`users`, `counts`, `changes`, `expiring`, `contract-ends`."""
 
 import csv
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
-from honninctl import moments, overview, spreadsheet
+from honninctl import moments, overview, people, spreadsheet
 from honninctl.command import Cli, command
 from honninctl.failures import UsageError
 from honninctl.language import N_, _, field
@@ -32,6 +33,7 @@ def register(app: typer.Typer) -> None:
     command(app, "counts", example="honninctl counts")(counts)
     command(app, "changes", example="honninctl changes yesterday --to-status RISK_FLAGGED")(changes)
     command(app, "expiring", example="honninctl expiring --within 30d --csv >expiring.csv")(expiring)
+    command(app, "contract-ends", example="honninctl contract-ends --days 7")(contract_ends)
 
 
 def users(
@@ -122,6 +124,35 @@ def expiring(
     with cli.screen.progress(_("Reading the list")) as seen:
         found = overview.expiring(cli.deployment, within, seen)
     _show(cli, "expiring", ("userId", "provider", "what", "endsAt"), found, {}, as_csv=as_csv)
+
+
+def contract_ends(
+    cli: Cli,
+    days: Annotated[
+        int, typer.Option("--days", min=0, max=36_500, metavar="DAYS", help="So many days ahead; 0: who is due now.")
+    ] = 30,
+    as_csv: CsvOption = False,
+) -> None:
+    """Who will be erased soon because the contract ended, the first to be erased first.
+
+    Each is kept until the end of the day keptUntil, in Japan. If on one day there are more than MaxErasuresPerDay,
+    nobody is erased (docs/runbook.md#many-due).
+    JSON: {"contractEnds": [{"userId", "endedOn", "reportedAt", "keptUntil"}], "mostOnOneDay": {"keptUntil", "users"}};
+    mostOnOneDay is null where there is nobody. CSV: the same columns.
+    """
+    cli.record(Action.LISTED)
+    with cli.screen.progress(_("Reading the list")) as seen:
+        found = []
+        for each in people.contract_ends(cli.deployment, datetime.now(UTC) + timedelta(days=days)):
+            found.append(each)
+            seen(1)
+    most = Counter(each["keptUntil"] for each in found).most_common(1)
+    day = {"keptUntil": most[0][0], "users": most[0][1]} if most else None
+    columns = ("userId", "endedOn", "reportedAt", "keptUntil")
+    _show(cli, "contractEnds", columns, found, {"mostOnOneDay": day}, as_csv=as_csv)
+    if day and not (as_csv or cli.screen.as_json):
+        said = _("Most on one day: {users}, kept until {day}.")
+        cli.screen.line(said.format(users=day["users"], day=day["keptUntil"]))
 
 
 def _day(word: str) -> str:

@@ -5,6 +5,7 @@ give is read from the table.
 """
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -95,6 +96,20 @@ def contract_end(
         return deployment.merchant("DELETE", path)
     body = {"endedOn": ended_on} | ({"reason": reason} if reason is not None else {})
     return deployment.merchant("POST", path, None, body)
+
+
+def contract_ends(deployment: Deployment, until: datetime) -> Iterator[dict[str, Any]]:
+    """The users who are to be erased by this moment because their contracts ended, the first to be erased first."""
+    from honnin.contract_ends import kept_until
+    from honnin.times import utc_text
+
+    for each in deployment.store.contracts.due(utc_text(until)):
+        yield {
+            "userId": each.user_id,
+            "endedOn": each.ended_on,
+            "reportedAt": each.reported_at,
+            "keptUntil": kept_until(each),
+        }
 
 
 def erasure(deployment: Deployment, user_id: str, completed_at: str) -> dict[str, Any] | None:

@@ -44,7 +44,8 @@ def register(app: typer.Typer) -> None:
     command(app, "submissions", example="honninctl submissions --open")(submissions)
     revealing = 'honninctl export user-100 --reveal --reason "ticket 4711" >user-100.json'
     command(app, "export", example=revealing)(export)
-    command(app, "contract-end", example="honninctl contract-end user-100 --on 2026-10-31")(contract_end)
+    ending = 'honninctl contract-end user-100 --on 2026-10-31 --reason "cancelled"'
+    command(app, "contract-end", example=ending)(contract_end)
     command(app, "erase", example='honninctl erase user-100 --unlink --reason "ticket 4711"')(erase)
 
 
@@ -186,16 +187,25 @@ def contract_end(
         ),
     ] = None,
     cancel: Annotated[bool, typer.Option("--cancel", help="The contract goes on: forget its end.")] = False,
-) -> None:
-    """Say when the contract with a user ended (--on), or that it goes on (--cancel).
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> ExitCode | None:
+    """Report when the contract with a user ended (--on), or that it goes on (--cancel).
 
     From that day on the user's data is kept for PersonalDataRetentionDays, but at least for seven days from now. Then
-    the user is erased. A new submission or link cancels it, too.
-    JSON: {"userId", "endedOn", "toldAt", "reason", "keptUntil"}, as /users/{userId}/contract-end answers.
+    the user is erased, so --on needs --reason, which the certificate keeps, and asks you to type the user's id, unless
+    --yes. A new submission or link cancels it, too.
+    JSON: {"userId", "endedOn", "reportedAt", "reason", "keptUntil"}, as /users/{userId}/contract-end answers. Exit code
+    1 when you did not confirm.
     """
     if (on is None) is not cancel:
         raise UsageError(_("say either --on DAY or --cancel"))
     day = moments.day(on, datetime.now(UTC)) if on is not None else None
+    if day is not None:
+        cli.need_reason(_("The end of a contract"))
+        warning = _("The contract of {user} in {stack} ended on {day}. The user will be erased when it is time.")
+        if not yes and not _typed(cli, user, warning.format(user=user, stack=cli.deployment.name, day=day)):
+            cli.screen.note(_("That is not the id: nothing was reported."))
+            return ExitCode.FINDING
     cli.record(Action.ENDED, user)
     found = people.contract_end(cli.deployment, user, day, None if cancel else cli.reason)
     if cli.screen.as_json:
@@ -206,6 +216,7 @@ def contract_end(
         said = _("The contract of {user} ended on {day}. The data is kept until {until};")
         cli.screen.line(said.format(user=user, day=found["endedOn"], until=found["keptUntil"]))
         cli.screen.line(_("then the user is erased. To take it back: honninctl contract-end USER --cancel"))
+    return None
 
 
 def erase(
@@ -252,6 +263,10 @@ def _confirmed(cli: Cli, user: str, *, unlink: bool) -> bool:
         if unlink
         else _("This erases all personal data of {user} in {stack}. It cannot be undone.")
     ).format(user=user, stack=cli.deployment.name)
+    return _typed(cli, user, warning)
+
+
+def _typed(cli: Cli, user: str, warning: str) -> bool:
     return cli.screen.ask(_("{warning}\nType the user's id to go on: ").format(warning=warning)) == user
 
 

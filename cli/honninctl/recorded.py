@@ -39,6 +39,7 @@ RECORDED: Mapping[str, tuple[Action, ...]] = {
     "users": (Action.LISTED,),
     "changes": (Action.LISTED,),
     "expiring": (Action.LISTED,),
+    "contract-ends": (Action.LISTED,),
     "submissions": (Action.LISTED,),
     "register": (Action.REGISTERED,),
     "registers list": (Action.LISTED,),

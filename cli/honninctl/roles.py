@@ -22,6 +22,7 @@ ALLOWED_BY: Mapping[str, tuple[str, ...]] = {
     "submissions": (OFFICER,),
     "export": (OFFICER,),
     "contract-end": (OFFICER,),
+    "contract-ends": (OFFICER, OPERATOR),
     "erase": (OFFICER,),
     "reread": (OPERATOR,),
     "rereads list": (OPERATOR,),

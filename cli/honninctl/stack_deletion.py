@@ -47,6 +47,15 @@ REMOVAL: Mapping[str, Sequence[str]] = {
     "AWS::KMS::Key": ("aws kms schedule-key-deletion --key-id {id} --pending-window-in-days 30",),
 }
 
+# The same of a resource that others of its type are not like, by its logical id.
+REMOVAL_OF: Mapping[str, Sequence[str]] = {
+    "BackupRole": (
+        N_("# only when no backup is left: AWS Backup deletes what has expired with it"),
+        "aws iam delete-role-policy --role-name {id} --policy-name BackUpTheStateTable",
+        "aws iam delete-role --role-name {id}",
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Resource:
@@ -127,7 +136,8 @@ def explanation(stack: str, resources: Sequence[Resource], waiting: Mapping[str,
         _("To remove them for good, afterwards, in this order:"),
     ]
     for each in stays:
-        commands = REMOVAL.get(each.kind, (N_("# no command is known here for this type"),))
+        known = REMOVAL_OF.get(each.logical_id) or REMOVAL.get(each.kind)
+        commands = known or (N_("# no command is known here for this type"),)
         lines += ["", f"  {each.logical_id} ({each.kind}): {each.physical_id}"]
         lines += [f"    {_(command).format(id=each.physical_id)}" for command in commands]
     return [*lines, ""]

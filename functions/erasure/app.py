@@ -35,14 +35,19 @@ def erase_user(
     return erasure_api.certificate(_erasure().erase(userId, unlink=unlink, request=body.request(_api().caller())))
 
 
-def tell_contract_end(userId: UserIdInPath, body: ContractEndBody) -> ContractEndView:  # noqa: N803
-    """Say when a user's contract ended. The latest statement counts."""
-    told_by = _api().caller()
-    return erasure_api.contract_end(_ends().tell(userId, body.ended_on, reason=body.reason, told_by=told_by))
+def report_contract_end(userId: UserIdInPath, body: ContractEndBody) -> ContractEndView:  # noqa: N803
+    """Report when a user's contract ended. The latest report counts."""
+    ended = _ends().report(userId, body.ended_on, reason=body.reason, reported_by=_api().caller())
+    return erasure_api.contract_end(ended)
+
+
+def get_contract_end(userId: UserIdInPath) -> ContractEndView:  # noqa: N803
+    """Whether the end of a user's contract was reported, and until when the user's data is kept."""
+    return erasure_api.contract_end(_ends().get(userId))
 
 
 def cancel_contract_end(userId: UserIdInPath) -> ContractEndView:  # noqa: N803
-    """Say that a user's contract goes on."""
+    """Report that a user's contract goes on."""
     return erasure_api.contract_end(_ends().cancel(userId))
 
 
@@ -51,8 +56,9 @@ def _api() -> MerchantApi:
     api = MerchantApi()
     api.resolver.delete("/users/<userId>/personal-data", responses=answers(200, 404, 409, 502, 503))(erase_user)
     end = "/users/<userId>/contract-end"
-    api.resolver.post(end, responses=answers(200, 404, 409, 503))(tell_contract_end)
-    api.resolver.delete(end, responses=answers(200, 404, 503))(cancel_contract_end)
+    api.resolver.get(end, responses=answers(200, 404, 503))(get_contract_end)
+    api.resolver.post(end, responses=answers(200, 404, 409, 503))(report_contract_end)
+    api.resolver.delete(end, responses=answers(200, 404, 409, 503))(cancel_contract_end)
     return api
 
 

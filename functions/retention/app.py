@@ -1,4 +1,4 @@
-"""Every hour: erase the users whose contracts ended `PersonalDataRetentionDays` ago."""
+"""Every hour: erase the users whose contracts ended `PersonalDataRetentionDays` ago; complete interrupted erasures."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
     due = DueErasures(
         Store(settings().state_table),
         Erasure.from_settings(settings()),
-        settings().personal_data_retention_days,
-        lambda: datetime.now(UTC),
+        days=settings().personal_data_retention_days,
+        most_a_day=settings().max_erasures_per_day,
+        now=lambda: datetime.now(UTC),
     )
     return due.run(context.get_remaining_time_in_millis)

@@ -5,11 +5,13 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import requests
 
+from honnin.times import jst_day
 from local import demo
 from local.demo_paypay import account_link, flag_unnoticed, press_allow
 from local.demo_recon import play_night
@@ -269,6 +271,38 @@ def test_more_versions_than_one_page_holds(stack: Stack, person: Person) -> None
     assert erase(stack, person.user_id).status_code == 200
 
     assert holding(buckets(stack), (person.user_id,)) == []
+
+
+def test_who_is_due_because_the_contract_ended_is_erased_by_the_hourly_run(stack: Stack, person: Person) -> None:
+    """As in seven years: only the days are put back. The run has its own role, and IAM is enforced."""
+    path = f"/users/{person.user_id}/contract-end"
+    today = jst_day(datetime.now(UTC))
+    reported = stack.merchant.request("POST", path, json={"endedOn": today, "reason": "cancelled"})
+    assert (reported.status_code, reported.json()["endedOn"]) == (200, today)
+    assert stack.merchant.request("GET", path).json() == reported.json()
+    put_back = {"started_at": "2018-04-01", "reported_at": "2019-04-01", "due_at": "2026-04-02"}
+    stack.client("dynamodb").update_item(
+        TableName=stack.outputs["StateTableName"],
+        Key={"pk": {"S": f"USER#{person.user_id}"}, "sk": {"S": "CONTRACT"}},
+        UpdateExpression="SET ended_on = :ended_on, " + ", ".join(f"{name} = :{name}" for name in put_back),
+        ConditionExpression="attribute_exists(due_at)",
+        ExpressionAttributeValues={
+            ":ended_on": {"S": "2019-03-31"},
+            **{f":{name}": {"S": f"{day}T00:00:00.000Z"} for name, day in put_back.items()},
+        },
+    )
+
+    stack.fire("RetentionFunctionEveryHour")
+
+    assert demo.wait_for(lambda: stack.merchant.request("GET", f"/users/{person.user_id}").status_code == 404, 60)
+    assert stack.merchant.request("DELETE", path).status_code == 404
+    certificate = erase(stack, person.user_id).json()
+    assert certificate["reason"] == "the contract ended on 2019-03-31: cancelled"
+    assert certificate["requestedBy"].startswith("arn:")
+    assert certificate["erased"]["unlinkedAtPayPay"] == 3
+    links = stack.sandbox("GET", f"/paypay/users/{person.user_id}")["authorizations"]
+    assert all(each["unlinked"] for each in links)
+    assert_gone(stack, person)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 from tests.tables import template
 from tests.template.transformed import transformed
 
+_ALWAYS = ("BackupVault", "BackupRole")
 _ON = (("BackupRetentionDays", "90"),)
 
 
@@ -21,8 +22,11 @@ def _backup(*parameters: tuple[str, str]) -> dict[str, Any]:
 def test_it_is_off_by_default_and_everything_of_it_has_its_condition() -> None:
     assert template()["Parameters"]["BackupRetentionDays"]["Default"] == 0
     found = _backup()
-    assert set(found) == {"BackupVault", "BackupPlan", "BackupSelection", "BackupRole"}
-    assert {each["Condition"] for each in found.values()} == {"HasBackup"}
+    assert {name: each["Condition"] for name, each in found.items()} == {
+        "BackupPlan": "HasBackup",
+        "BackupSelection": "HasBackup",
+        **dict.fromkeys(_ALWAYS, "IsDeployed"),
+    }
     assert template()["Conditions"]["HasBackup"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "BackupRetentionDays"}, 0]}]}
 
 
@@ -44,8 +48,17 @@ def test_backups_are_kept_encrypted_and_deleted_after_their_days() -> None:
     assert rule["Lifecycle"] == {"DeleteAfterDays": {"Ref": "BackupRetentionDays"}}
     vault = found["BackupVault"]
     assert vault["Properties"]["EncryptionKeyArn"] == {"Fn::GetAtt": ["StateKey", "Arn"]}
-    # A vault that is not empty cannot be deleted.
-    assert vault["DeletionPolicy"] == transformed()["Resources"]["StateTable"]["DeletionPolicy"]
+
+
+def test_backups_can_be_switched_off_and_on_again_and_what_has_expired_is_deleted_meanwhile() -> None:
+    """The vault has a fixed name, so it must never leave the stack; AWS Backup deletes with the role of the backup."""
+    for deployed in (transformed(), transformed(*_ON)):
+        for each in _ALWAYS:
+            assert deployed["Conditions"]["IsDeployed"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "Stage"}, "local"]}]}
+            assert deployed["Resources"][each]["Condition"] == "IsDeployed"
+            # A vault that is not empty cannot be deleted.
+            for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
+                assert deployed["Resources"][each][policy] == deployed["Resources"]["StateTable"][policy]
 
 
 def _statements(found: dict[str, Any]) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typer.testing import Result
 
 from honninctl import stack_deletion
 from honninctl.screen import Screen
-from honninctl.stack_deletion import REMOVAL, Resource, explanation
+from honninctl.stack_deletion import REMOVAL, REMOVAL_OF, Resource, explanation
 from tests.fakes.cli import run
 from tests.moto_state import moto
 from tests.permissions import POLICIES
@@ -46,6 +46,17 @@ def test_each_resource_that_stays_is_named_with_a_way_to_remove_it() -> None:
     assert "no command is known" not in text
 
 
+def test_the_role_that_deletes_expired_backups_goes_after_them() -> None:
+    text = "\n".join(explanation(STACK, _deployed(), {}))
+    removal = "aws iam delete-role-policy --role-name id-of-BackupRole --policy-name BackUpTheStateTable"
+    assert (
+        text.index("delete-backup-vault") < text.index(removal) < text.index("delete-role --role-name id-of-BackupRole")
+    )
+    [policy] = transformed()["Resources"]["BackupRole"]["Properties"]["Policies"]
+    assert policy["PolicyName"] in removal
+    assert "id-of-BackupRole --policy-arn" not in text
+
+
 def test_keys_go_last() -> None:
     lines = explanation(STACK, _deployed(), {})
     commands = [line for line in lines if line.strip().startswith("aws ")]
@@ -53,7 +64,9 @@ def test_keys_go_last() -> None:
     assert keys == list(range(len(commands) - 2, len(commands)))
 
 
-@pytest.mark.parametrize("command", [each for commands in REMOVAL.values() for each in commands])
+@pytest.mark.parametrize(
+    "command", [each for commands in (*REMOVAL.values(), *REMOVAL_OF.values()) for each in commands]
+)
 def test_a_command_is_one_that_a_shell_can_read(command: str) -> None:
     written = command.format(id="x")
     words = shlex.split(written, comments=True)

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from honnin.store import (
     Certificate,
+    Contract,
     Effect,
     LinkSession,
     Store,
@@ -26,6 +27,7 @@ from honnin.store import (
     keys,
 )
 from honnin.store.restore import KINDS
+from honnin.times import utc_text
 from honnin.vault import Vault, selfie
 from honninctl import command
 from honninctl.failures import NotFoundError
@@ -533,12 +535,12 @@ def test_erase_asks_for_the_id_and_shows_the_certificate(merchant: Merchant, mon
     assert "PayPay" in asked[0]
 
 
-END = {"userId": "u", "endedOn": "2026-10-31", "toldAt": AT, "reason": None, "keptUntil": "2033-10-31"}
+END = {"userId": "u", "endedOn": "2026-10-31", "reportedAt": AT, "reason": None, "keptUntil": "2033-10-31"}
 
 
 def test_contract_end_says_until_when_the_data_is_kept(merchant: Merchant) -> None:
     merchant.deployment.api.append(END)
-    ended = run("contract-end", "u", "--on", "2026-10-31", "--reason", "cancelled")
+    ended = run("contract-end", "u", "--on", "2026-10-31", "--reason", "cancelled", "--yes")
     assert (ended.exit_code, merchant.deployment.asked) == (0, [("POST", "/users/u/contract-end", {})])
     assert merchant.deployment.sent == [{"endedOn": "2026-10-31", "reason": "cancelled"}]
     assert "kept until 2033-10-31" in ended.stdout
@@ -557,6 +559,43 @@ def test_contract_end_says_until_when_the_data_is_kept(merchant: Merchant) -> No
 def test_contract_end_needs_a_day_or_cancel(merchant: Merchant, arguments: tuple[str, ...]) -> None:
     assert run("contract-end", "u", *arguments).exit_code == 2
     assert merchant.deployment.asked == []
+
+
+def test_the_end_of_a_contract_needs_a_reason_and_the_id(merchant: Merchant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It leads to an erasure."""
+    assert run("contract-end", "u", "--on", "2026-10-31", "--yes").exit_code == 2
+    asked: list[str] = []
+    answers = ["no", "u"]
+
+    def typed(_screen: Any, question: str) -> str:
+        asked.append(question)
+        return answers.pop(0)
+
+    monkeypatch.setattr("honninctl.screen.Screen.ask", typed)
+    ended = ("contract-end", "u", "--on", "2026-10-31", "--reason", "r")
+    assert run(*ended).exit_code == 1
+    assert merchant.deployment.asked == []
+    merchant.deployment.api.append(END)
+    assert run(*ended).exit_code == 0
+    assert merchant.deployment.asked == [("POST", "/users/u/contract-end", {})]
+    assert "2026-10-31" in asked[0]
+
+
+def test_contract_ends_lists_who_will_be_erased_and_when(merchant: Merchant) -> None:
+    store, now = merchant.deployment.store, datetime.now(UTC)
+    for number, (user_id, days) in enumerate((("late", 60), ("soon", 2), ("soon-too", 2), ("due", -3))):
+        due_at = utc_text(now + timedelta(days=days))
+        ended = Contract(user_id, AT, None, "2019-10-31", AT, "arn", f"private {number}", due_at)
+        store.contracts.change(Contract(user_id), ended)
+    found = json.loads(run("contract-ends", "--json").stdout)
+    assert [each["userId"] for each in found["contractEnds"]] == ["due", "soon", "soon-too"]
+    assert set(found["contractEnds"][0]) == {"userId", "endedOn", "reportedAt", "keptUntil"}
+    assert found["mostOnOneDay"]["users"] == 2
+    shown = run("contract-ends", "--days", "0").stdout
+    assert "due" in shown
+    assert "soon" not in shown
+    assert "private" not in shown
+    assert run("contract-ends", "--days", "90", "--csv").stdout.count("\n") == 5
 
 
 def test_erase_sends_who_why_and_the_ticket_and_needs_the_reason(merchant: Merchant) -> None:

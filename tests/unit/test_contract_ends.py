@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from honnin import contract_ends
-from honnin.contract_ends import ContractEnds, DueErasures, NotErasedError, kept_until
+from honnin.contract_ends import NotErasedError, kept_until
 from honnin.erasure import Erasure, ErasureRequest
 from honnin.errors import (
     ConcurrentUpdateError,
@@ -26,56 +26,9 @@ from honnin.errors import (
 from honnin.problem_codes import ProblemCode
 from honnin.store import Certificate
 from honnin.times import JST, jst_day, utc_text
+from tests.fakes.contracts_world import DAYS, Contracts, numbers
 from tests.fakes.erasure_world import LINKED, USER, Crash, World
-from tests.fakes.memory import dynamodb, memory_aws
-
-DAYS = 2557
-FOREVER: Callable[[], int] = lambda: 900_000  # noqa: E731
-
-
-class Contracts(World):
-    """Users, whose contracts end."""
-
-    def __init__(self, days: int = DAYS) -> None:
-        super().__init__()
-        self.days = days
-
-    @property
-    def ends(self) -> ContractEnds:
-        """What the merchant API calls."""
-        return ContractEnds(self.store, self.days, self.tick)
-
-    def tell(self, ended_on: str, user_id: str = USER, reason: str | None = None) -> Any:
-        """The merchant reports an end."""
-        return self.ends.tell(user_id, ended_on, reason=reason, told_by="arn:desk")
-
-    def today(self) -> str:
-        """The day in Japan."""
-        return jst_day(self.clock.now)
-
-    def erasure(self) -> Erasure:
-        """The one way of an erasure."""
-        return Erasure(
-            store=self.store,
-            vault=self.vault,
-            registers=mock.Mock(),
-            paypay=lambda: self.paypay,
-            sweep_later=self.later.append,
-            publish=self.publisher.user_erased,
-            now=self.tick,
-        )
-
-    def run(self, left_ms: Callable[[], int] = FOREVER) -> dict[str, int]:
-        """One scheduled run."""
-        return DueErasures(self.store, self.erasure(), self.days, self.tick).run(left_ms)
-
-    def pass_days(self, number: float) -> None:
-        """Time goes by."""
-        self.clock.advance(seconds=number * 86_400)
-
-    def is_there(self, user_id: str = USER) -> bool:
-        """Whether anything is known of the user."""
-        return bool(self.store.users.statuses(user_id))
+from tests.fakes.memory import memory_aws
 
 
 @pytest.fixture
@@ -86,20 +39,15 @@ def world() -> Any:
         made.moments.off()
 
 
-def numbers(**given: int) -> dict[str, int]:
-    """The numbers of a run."""
-    return {"erased": 0, "moved": 0, "cancelled": 0, "later": 0, "failed": 0} | given
-
-
 # --- what is reported ---
 
 
 def test_data_is_kept_for_so_many_days_after_the_end_and_erased_on_the_next(world: Contracts) -> None:
     world.submit()
     ended_on = world.today()
-    told = world.tell(ended_on, reason="cancelled")
+    reported = world.report(ended_on, reason="cancelled")
     last = date.fromisoformat(ended_on) + timedelta(days=DAYS)
-    assert kept_until(told) == last.isoformat()
+    assert kept_until(reported) == last.isoformat()
     # The last second of the last day, in Japan.
     world.clock.now = datetime.combine(last, datetime.max.time(), JST).astimezone(UTC)
     world.clock.now = world.clock.now.replace(microsecond=0) - timedelta(seconds=1)
@@ -119,46 +67,38 @@ def test_data_is_kept_for_so_many_days_after_the_end_and_erased_on_the_next(worl
 def test_seven_calendar_years_have_passed_by_then_whatever_the_leap_days() -> None:
     for year in (1999, 2023, 2024, 2026, 2099):
         ended = date(year, 3, 1)
-        told = mock.Mock(ended_on=ended.isoformat(), told_at=f"{year}-03-01T00:00:00.000Z")
-        due = datetime.fromisoformat(contract_ends.due_at(told, DAYS)).astimezone(JST)
+        reported = mock.Mock(ended_on=ended.isoformat(), reported_at=f"{year}-03-01T00:00:00.000Z")
+        due = datetime.fromisoformat(contract_ends.due_at(reported, DAYS)).astimezone(JST)
         assert due.date() > date(year + 7, 3, 1)
         assert (due.hour, due.minute) == (0, 0)
 
 
-def test_nobody_is_erased_sooner_than_a_week_after_it_was_told(world: Contracts) -> None:
+def test_nobody_is_erased_sooner_than_a_week_after_it_was_reported(world: Contracts) -> None:
     """A wrong year can be corrected."""
     world.link()
     ended_on = world.today()
     world.pass_days(DAYS + 100)
-    told = world.tell(ended_on)
-    assert kept_until(told) == jst_day(world.clock.now + timedelta(days=7))
+    reported = world.report(ended_on)
+    assert kept_until(reported) == jst_day(world.clock.now + timedelta(days=7))
     world.pass_days(6.9)
     assert world.run() == numbers()
     world.pass_days(1.1)
     assert world.run() == numbers(erased=1)
 
 
-def test_a_contract_that_began_before_contracts_were_kept_is_not_taken_for_an_ended_one(world: Contracts) -> None:
-    world.link()
-    dynamodb().delete_item(TableName="StateTable", Key={"pk": {"S": f"USER#{USER}"}, "sk": {"S": "CONTRACT"}})
-    with pytest.raises(ConflictError):
-        world.tell("2017-05-01")
-    assert kept_until(world.tell(world.today()))
-
-
-def test_the_latest_statement_counts_and_the_same_once_more_changes_nothing(world: Contracts) -> None:
+def test_the_latest_report_counts_and_the_same_once_more_changes_nothing(world: Contracts) -> None:
     world.submit()
     today = world.today()
-    first = world.tell(today)
+    first = world.report(today)
     world.pass_days(30)
     before = world.items()
-    assert world.tell(today) == first
+    assert world.report(today) == first
     assert world.items() == before
-    later = world.tell(world.today())
+    later = world.report(world.today())
     assert (kept_until(later) or "") > (kept_until(first) or "9")
-    earlier = world.tell(today, reason="corrected")
+    earlier = world.report(today, reason="corrected")
     assert (kept_until(earlier), earlier.reason) == (kept_until(first), "corrected")
-    assert earlier.told_at > first.told_at
+    assert earlier.reported_at > first.reported_at
     assert world.store.contracts.get(USER) == earlier
 
 
@@ -170,7 +110,7 @@ def test_a_day_that_does_not_exist_or_has_not_come_is_refused(world: Contracts, 
     world.submit()
     before = world.items()
     with pytest.raises(InvalidFieldError, match=rule) as error:
-        world.tell(ended_on)
+        world.report(ended_on)
     assert error.value.field == "endedOn"
     assert ended_on not in str(error.value)
     assert world.items() == before
@@ -180,22 +120,22 @@ def test_today_is_todays_in_japan_also_in_the_hour_after_midnight(world: Contrac
     world.clock.now = datetime(2026, 11, 28, 14, 59, 59, tzinfo=UTC)
     world.submit()
     with pytest.raises(InvalidFieldError):
-        world.tell("2026-11-29")
+        world.report("2026-11-29")
     world.clock.advance(seconds=2)
-    assert world.tell("2026-11-29").ended_on == "2026-11-29"
+    assert world.report("2026-11-29").ended_on == "2026-11-29"
 
 
 def test_who_is_unknown_or_erased_is_not_found(world: Contracts) -> None:
     with pytest.raises(NotFoundError):
-        world.tell(world.today(), "nobody")
+        world.report(world.today(), "nobody")
     with pytest.raises(NotFoundError):
         world.ends.cancel("nobody")
     world.submit()
-    world.tell(world.today())
+    world.report(world.today())
     world.erase()
     assert world.naming("ended_on") == []
     with pytest.raises(NotFoundError):
-        world.tell(world.today())
+        world.report(world.today())
     with pytest.raises(NotFoundError):
         world.ends.cancel(USER)
     assert world.naming("CONTRACT") == []
@@ -208,7 +148,7 @@ def test_who_is_unknown_or_erased_is_not_found(world: Contracts) -> None:
 def test_a_contract_that_goes_on_is_never_due(world: Contracts, restart: Callable[[Any], object]) -> None:
     world.vexora.statuses[USER] = "3"
     world.link("auth-before") if restart is World.submit else world.submit()
-    world.tell(world.today(), reason="cancelled")
+    world.report(world.today(), reason="cancelled")
     world.pass_days(3)
     restart(world)
     assert world.store.contracts.get(USER).ended_on is None
@@ -217,21 +157,21 @@ def test_a_contract_that_goes_on_is_never_due(world: Contracts, restart: Callabl
     assert world.run() == numbers()
     assert world.is_there()
     # It can end again, and be cancelled once more.
-    assert world.tell(world.today()).due_at
+    assert world.report(world.today()).due_at
     world.ends.cancel(USER)
     assert world.ends.cancel(USER).ended_on is None
 
 
 def test_the_end_of_an_earlier_contract_is_refused(world: Contracts) -> None:
-    """The back end tells late of a contract that ended before the user came back."""
+    """The back end reports late a contract that ended before the user came back."""
     before = world.today()
     world.pass_days(2)
     world.submit()
     with pytest.raises(ConflictError) as error:
-        world.tell(before)
+        world.report(before)
     assert error.value.code == ProblemCode.CONTRACT_STARTED_AGAIN
     # Of the day itself nobody knows which came first.
-    assert world.tell(world.today()).ended_on == world.today()
+    assert world.report(world.today()).ended_on == world.today()
 
 
 def test_an_end_meets_a_link_that_is_made_meanwhile(world: Contracts) -> None:
@@ -243,7 +183,7 @@ def test_an_end_meets_a_link_that_is_made_meanwhile(world: Contracts) -> None:
         world.pass_days(3)
         world.moments.from_now({moment: partial(world.link, f"auth-{moment}")})
         with suppress(ConflictError):
-            world.tell(ended_on)
+            world.report(ended_on)
         happened = not world.moments.at
         world.moments.from_now()
         if not happened:
@@ -258,12 +198,12 @@ def test_an_end_meets_an_erasure_and_leaves_nothing_behind(world: Contracts) -> 
     world.submit()
     today = world.today()
     world.moments.from_now()
-    world.tell(today, reason="r-4711")
+    world.report(today, reason="r-4711")
     moments = world.moments.passed
     for moment in range(moments + 1):
         world.moments.from_now({moment: world.erase})
         with suppress(NotFoundError, ConcurrentUpdateError):
-            world.tell(today, reason=f"r-4711-{moment}")
+            world.report(today, reason=f"r-4711-{moment}")
         world.moments.from_now()
         if world.is_there():
             world.erase()
@@ -278,7 +218,7 @@ def test_an_end_meets_an_erasure_and_leaves_nothing_behind(world: Contracts) -> 
 
 def test_a_retention_that_was_raised_since_counts(world: Contracts) -> None:
     world.submit()
-    world.tell(world.today())
+    world.report(world.today())
     world.pass_days(DAYS + 2)
     world.days = DAYS + 365
     assert world.run() == numbers(moved=1)
@@ -290,7 +230,7 @@ def test_a_retention_that_was_raised_since_counts(world: Contracts) -> None:
 
 def test_authorizations_are_ended_first_and_for_a_week_the_user_waits_for_that(world: Contracts) -> None:
     world.link()
-    world.tell(world.today())
+    world.report(world.today())
     world.pass_days(DAYS + 1)
     with mock.patch.object(world.paypay, "unlink", side_effect=ProviderUnavailableError("paypay", "maintenance")):
         assert world.run() == numbers(later=1)
@@ -304,7 +244,7 @@ def test_authorizations_are_ended_first_and_for_a_week_the_user_waits_for_that(w
 def test_whenever_it_comes_to_it_paypay_is_asked_first(world: Contracts, shorter_by: int, late: int) -> None:
     """No run came for a month, or PersonalDataRetentionDays was made shorter after the end was reported."""
     world.link()
-    world.tell(world.today())
+    world.report(world.today())
     world.days = DAYS - shorter_by
     world.pass_days(DAYS + late)
     with mock.patch.object(world.paypay, "unlink", side_effect=ProviderUnavailableError("paypay", "x")) as asked:
@@ -314,17 +254,17 @@ def test_whenever_it_comes_to_it_paypay_is_asked_first(world: Contracts, shorter
 
 def test_an_authorization_is_ended_with_the_user(world: Contracts) -> None:
     world.link()
-    world.tell(world.today())
+    world.report(world.today())
     world.pass_days(DAYS + 1)
     assert world.run() == numbers(erased=1)
     assert world.paypay.unlinked == [LINKED]
     assert world.store.erasure.certificates(USER)[0].counts["unlinkedAtPayPay"] == 1
 
 
-def test_one_user_who_cannot_be_erased_keeps_nobody_from_it_and_is_told_of(world: Contracts) -> None:
+def test_one_user_who_cannot_be_erased_keeps_nobody_from_it_and_is_reported(world: Contracts) -> None:
     for each in ("user-3", "user-1", "user-2"):
         world.submit(each)
-        world.tell(world.today(), each)
+        world.report(world.today(), each)
     world.pass_days(DAYS + 1)
     erase = world.vault.erase
 
@@ -343,7 +283,7 @@ def test_one_user_who_cannot_be_erased_keeps_nobody_from_it_and_is_told_of(world
 def test_a_run_without_time_stops_and_the_next_goes_on(world: Contracts) -> None:
     for number in range(5):
         world.submit(f"user-{number}")
-        world.tell(world.today(), f"user-{number}")
+        world.report(world.today(), f"user-{number}")
     world.pass_days(DAYS + 1)
     left = iter([900_000, 60_000, 44_999])
     assert world.run(lambda: next(left)) == numbers(erased=2)
@@ -356,7 +296,7 @@ def test_an_earlier_erasure_that_left_an_authorization_is_no_obstacle(world: Con
     world.erase()
     world.clock.advance(seconds=60)
     world.submit()
-    world.tell(world.today())
+    world.report(world.today())
     world.pass_days(DAYS + 1)
     assert world.run() == numbers(erased=1)
     assert not world.is_there()
@@ -369,7 +309,7 @@ def test_a_link_just_before_the_erasure_begins_saves_the_user(world: Contracts) 
         world.moments.from_now()
         world.clock.advance(seconds=60)
         world.submit(user_id := f"user-{moment}")
-        world.tell(world.today(), user_id)
+        world.report(world.today(), user_id)
         world.pass_days(DAYS + 1)
         world.moments.from_now({moment: partial(world.link, f"auth-{moment}", user_id)})
         world.run()
@@ -396,7 +336,9 @@ def test_a_link_just_before_the_erasure_begins_saves_the_user(world: Contracts) 
 USERS = ("user-1", "user-2", "user-10")
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["link", "link", "tell", "tell", "cancel", "run", "run", "die", "throttle", "wait", "erase"]),
+        st.sampled_from(
+            ["link", "link", "report", "report", "cancel", "run", "run", "die", "throttle", "wait", "erase"]
+        ),
         st.sampled_from(USERS),
         st.integers(0, 300),
     ),
@@ -420,11 +362,11 @@ class Expected:
         self.there.add(user_id)
         self.due.pop(user_id, None)
 
-    def tell(self, user_id: str, days_ago: int) -> None:
+    def report(self, user_id: str, days_ago: int) -> None:
         """The merchant reports an end."""
         ended = jst_day(self.world.clock.now - timedelta(days=days_ago))
         with suppress(NotFoundError, ConflictError):
-            self.due[user_id] = self.world.tell(ended, user_id).due_at
+            self.due[user_id] = self.world.report(ended, user_id).due_at
 
     def cancel(self, user_id: str) -> None:
         """The contract goes on."""
@@ -471,8 +413,8 @@ def test_whoever_is_due_is_erased_and_nobody_else(steps: list[tuple[str, str, in
                 match step:
                     case "link":
                         expected.link(user_id, number)
-                    case "tell":
-                        expected.tell(user_id, amount % 30)
+                    case "report":
+                        expected.report(user_id, amount % 30)
                     case "cancel":
                         expected.cancel(user_id)
                     case "erase":
@@ -506,13 +448,13 @@ def _throttled() -> None:
 
 def test_a_certificate_of_a_run_that_died_is_completed_by_the_next_although_the_user_is_back(world: Contracts) -> None:
     world.submit()
-    world.tell(world.today())
+    world.report(world.today())
     world.pass_days(DAYS + 1)
     contract = world.store.contracts.get(USER)
     begun = Certificate("c-1", USER, utc_text(world.clock.now), reason="r")
     world.store.erasure.begin(begun, contract)
     with pytest.raises(ConcurrentUpdateError):
-        world.store.erasure.begin(replace(begun, begun_at="2026-01-01"), replace(contract, told_at="other"))
+        world.store.erasure.begin(replace(begun, begun_at="2026-01-01"), replace(contract, reported_at="other"))
     world.link()
     assert world.run() == numbers(erased=1)
     [certificate] = world.store.erasure.certificates(USER)
@@ -522,7 +464,7 @@ def test_a_certificate_of_a_run_that_died_is_completed_by_the_next_although_the_
 
 def test_who_came_back_after_an_erasure_that_was_not_completed_stays(world: Contracts) -> None:
     world.submit()
-    world.tell(world.today())
+    world.report(world.today())
     world.pass_days(DAYS + 1)
     with mock.patch.object(Erasure, "_complete", side_effect=ConcurrentUpdateError("the run died")):
         assert world.run() == numbers(later=1)

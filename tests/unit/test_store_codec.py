@@ -49,7 +49,7 @@ RECORDS: list[Any] = [
         AT, "e", "vexora", "approved", "poll", "PENDING", "APPROVED", {"sign": "valid"}, ("KycStatusChanged",)
     ),
     Submission("s", "u", "PENDING", AT),
-    Submission("s", "u", "PENDING", AT, 3, "unclear", AT),
+    Submission("s", "u", "PENDING", AT, 3, "unclear", AT, {"started_at": AT, "ended_on": "2026-03-31"}),
     LinkSession("n", "u", (), "https://shop.example.jp", 1_775_000_000),
     LinkSession("n", "u", ("a",), "https://shop.example.jp", 1_775_000_000, "c", "v", 1_776_000_000, "t", "succeeded"),
     PassportQr("c", "u", "v", 1_775_000_000),
@@ -63,7 +63,7 @@ RECORDS: list[Any] = [
     Certificate("c", "u", AT),
     Certificate("c", "u", AT, AT, _COUNTS, AT, 0, "desk", "why", "T-1"),
     Contract("u"),
-    Contract("u", AT, "2026-03-31", AT, "arn", "why", AT),
+    Contract("u", AT, "s", "2026-03-31", AT, "arn", "why", AT),
     Notification("t", "2026-03-31", "f.csv", "https://x", AT),
     Notification("t", "2026-03-31", "f.csv", "https://x", AT, AT, 3, "why", "f.csv", whole=True, reported_at=AT),
     Reread("r", "all", AT),

@@ -200,10 +200,10 @@ class Settings:
         """Vexora's codes for "no application of this user" (not published); none by default."""
         return self._any("VEXORA_UNKNOWN_USER_CODES")
 
-    def _number(self, name: str, most: int) -> int:
+    def _number(self, name: str, most: int, least: int = 1) -> int:
         value = self._required(name)
-        if not value.isdecimal() or not 1 <= int(value) <= most:
-            raise InvalidSettingError(name, f"must be a whole number from 1 to {most}")
+        if not value.isdecimal() or not least <= int(value) <= most:
+            raise InvalidSettingError(name, f"must be a whole number from {least} to {most}")
         return int(value)
 
     @cached_property
@@ -323,6 +323,11 @@ class Settings:
     def personal_data_retention_days(self) -> int:
         """Days after the end of a contract for which the user's data is kept."""
         return self._number("PERSONAL_DATA_RETENTION_DAYS", 36_500)
+
+    @cached_property
+    def max_erasures_per_day(self) -> int:
+        """How many users may be due for erasure on one day because their contracts ended; 0: any number."""
+        return self._number("MAX_ERASURES_PER_DAY", 10_000_000, least=0)
 
     @cached_property
     def personal_data_max_age_days(self) -> int:

@@ -4,12 +4,13 @@ Honnin cannot know when a contract ended, and a duty to keep counts from there (
 contract"). So nothing becomes due by itself: only what the merchant has reported.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from functools import partial
 
-from honnin.erasure import Erasure, ErasureRequest
+from honnin.erasure import Erasure, ErasureRequest, claimed
 from honnin.errors import (
     ConcurrentUpdateError,
     ConflictError,
@@ -20,18 +21,21 @@ from honnin.errors import (
 )
 from honnin.observability import logger
 from honnin.problem_codes import ProblemCode
-from honnin.store import Certificate, Contract, Store
+from honnin.store import Certificate, Contract, Store, UserStatus
 from honnin.times import JST, jst_day, utc_text
 
 # Nobody is erased sooner than this after the end was reported, however long ago it was: a wrong year can be corrected.
-NOTICE = timedelta(days=7)
+_CORRECTED_WITHIN = timedelta(days=7)
 
 # For so long after the day on which a user is to be erased, PayPay is asked to end the authorizations first. After that
 # the user is erased without it.
 _UNLINK_FOR = timedelta(days=7)
 
-# What the timeline says when a user is submitted to Vexora or links an account of PayPay's.
-_BEGINNINGS = ("submission_started", "linked")
+# A user who is still not erased so long after that day is reported to people.
+_OVERDUE = timedelta(days=8)
+
+# The clocks of two functions differ by less than this.
+_CLOCKS = timedelta(minutes=5)
 
 # If the user is being changed at the moment, the end is written again.
 _ROUNDS = 5
@@ -44,19 +48,28 @@ class NotErasedError(HonninError):
     """Some users could not be erased although they are due. The next run tries again."""
 
 
+class ManyDueError(HonninError):
+    """On one day more users are due than `MaxErasuresPerDay` allows. Nobody is erased until a person has looked."""
+
+
 class ContractEnds:
-    """What the merchant reports the ends of contracts. `days` is `PersonalDataRetentionDays`."""
+    """What the merchant reports of the ends of contracts. `days` is `PersonalDataRetentionDays`."""
 
     def __init__(self, store: Store, days: int, now: Callable[[], datetime]) -> None:
         self._store = store
         self._days = days
         self._now = now
 
-    def tell(self, user_id: str, ended_on: str, *, reason: str | None, told_by: str | None) -> Contract:
+    def get(self, user_id: str) -> Contract:
+        """What is known of a user's contract. Raises `NotFoundError` if no provider knows the user."""
+        self._status(user_id)
+        return self._store.contracts.get(user_id)
+
+    def report(self, user_id: str, ended_on: str, *, reason: str | None, reported_by: str | None) -> Contract:
         """Keep that a contract ended on a JST day (`yyyy-mm-dd`); returns what is kept now.
 
-        The latest statement counts. The same statement once more changes nothing. With another day or reason, it
-        replaces the one before, and the time of `NOTICE` (`NOTICE`) begins anew.
+        The latest report counts. The same once more changes nothing. With another day or reason, it replaces the one
+        before, and the time for corrections begins anew.
 
         Raises
         ------
@@ -65,52 +78,70 @@ class ContractEnds:
         NotFoundError
             No provider knows the user, or the user was erased.
         ConflictError
-            The user was submitted or linked after that day: that contract is not the present one.
+            The user was submitted or linked after that day: that contract is not the present one. Or the erasure of the
+            user has begun.
         ConcurrentUpdateError
-            The user is being changed at this moment. Repeat the call.
+            The user is being changed or erased at this moment. Repeat the call.
         """
         now = self._now()
         day = _day(ended_on, now)
-        for _ in range(_ROUNDS):
-            status = next(iter(self._store.users.statuses(user_id)), None)
-            if status is None:
-                raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
-            known = self._store.contracts.get(user_id)
+
+        def ended(known: Contract) -> Contract:
             if (known.ended_on, known.reason) == (ended_on, reason):
                 return known
-            started_at = known.started_at or self._started_at(user_id)
-            if started_at >= utc_text(_begin_of(day + timedelta(days=1))):
+            if (known.started_at or "") >= utc_text(_begin_of(day + timedelta(days=1))):
                 raise ConflictError(
                     "the user was submitted or linked after that day", code=ProblemCode.CONTRACT_STARTED_AGAIN
                 )
-            told_at = utc_text(now)
-            ended = replace(known, ended_on=ended_on, told_at=told_at, told_by=told_by, reason=reason)
-            ended = replace(ended, due_at=due_at(ended, self._days))
-            try:
-                self._store.contracts.end(known, ended, status)
-            except ConcurrentUpdateError:
-                continue
-            logger().info("the end of a contract was reported", user_id=user_id, due_at=ended.due_at)
-            return ended
-        raise ConcurrentUpdateError("the user is being changed at this moment")
+            made = Contract(user_id, known.started_at, None, ended_on, utc_text(now), reported_by, reason)
+            return replace(made, due_at=due_at(made, self._days))
 
-    def _started_at(self, user_id: str) -> str:
-        """When the user was last submitted or linked before contracts were kept (UTC); "" if that is not known."""
-        return max(
-            (each.at for each in self._store.users.whole_timeline(user_id) if each.what in _BEGINNINGS), default=""
-        )
+        return self._change(user_id, ended)
 
     def cancel(self, user_id: str) -> Contract:
-        """Forget that a contract ended. Repeating it does no harm. Raises as `tell`."""
+        """Forget that a contract ended. Repeating it does no harm. Raises as `report`."""
+        return self._change(user_id, lambda known: Contract(user_id, known.started_at))
+
+    def _change(self, user_id: str, change: Callable[[Contract], Contract]) -> Contract:
+        begun_at = utc_text(self._now())
         for _ in range(_ROUNDS):
+            status = self._status(user_id)
             known = self._store.contracts.get(user_id)
-            if known.ended_on is None:
-                if not self._store.users.statuses(user_id):
-                    raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
-                return known
-            if self._store.contracts.cancel(known):
-                logger().info("the end of a contract was cancelled", user_id=user_id)
-        raise ConcurrentUpdateError("the user is being changed at this moment")
+            wanted = change(known)
+            try:
+                if wanted != known:
+                    self._write(known, wanted, status)
+            except ConcurrentUpdateError:
+                continue
+            self._refuse_if_erased(user_id, begun_at)
+            logger().info("what is known of the end of a contract", user_id=user_id, due_at=wanted.due_at)
+            return wanted
+        raise ConcurrentUpdateError("the user is being changed or erased at this moment")
+
+    def _status(self, user_id: str) -> UserStatus:
+        for status in self._store.users.statuses(user_id):
+            return status
+        raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
+
+    def _write(self, known: Contract, wanted: Contract, status: UserStatus) -> None:
+        now = self._now()
+        if known.due_at is None or known.due_at > utc_text(now + _CLOCKS):
+            self._store.contracts.change(known, wanted, status)
+            return
+        # A run may be ending the user's authorizations at this moment: then it is too late, or it is to be said later.
+        with claimed(self._store, known.user_id, now):
+            self._store.contracts.change(known, wanted, status)
+
+    def _refuse_if_erased(self, user_id: str, begun_at: str) -> None:
+        """Raise if the user's erasure has begun.
+
+        It is asked after the change is written: an erasure that begins after that finds the change.
+        """
+        for certificate in self._store.erasure.certificates(user_id):
+            if certificate.completed_at is None:
+                raise ConflictError("the erasure of the user has begun", code=ProblemCode.ERASURE_BEGUN)
+            if certificate.completed_at >= begun_at:
+                raise NotFoundError("no user is known under this id", code=ProblemCode.USER_UNKNOWN)
 
 
 def ended_reason(ended_on: str, reason: str | None) -> str:
@@ -120,8 +151,8 @@ def ended_reason(ended_on: str, reason: str | None) -> str:
 
 def due_at(contract: Contract, days: int) -> str:
     """From when on (UTC) the user of an ended contract is to be erased: the first moment after the last day kept."""
-    ended, told = date.fromisoformat(contract.ended_on or ""), datetime.fromisoformat(contract.told_at or "")
-    last = max(ended + timedelta(days=days), told.astimezone(JST).date() + NOTICE)
+    ended, reported = date.fromisoformat(contract.ended_on or ""), datetime.fromisoformat(contract.reported_at or "")
+    last = max(ended + timedelta(days=days), reported.astimezone(JST).date() + _CORRECTED_WITHIN)
     return utc_text(_begin_of(last + timedelta(days=1)))
 
 
@@ -145,54 +176,76 @@ def _begin_of(day: date) -> datetime:
 
 
 class DueErasures:
-    """Erases the users whose contracts ended long enough ago, over the one way of an erasure."""
+    """Erases the users whose contracts ended long enough ago, over the one way of an erasure.
 
-    def __init__(self, store: Store, erasure: Erasure, days: int, now: Callable[[], datetime]) -> None:
+    `most_a_day` is `MaxErasuresPerDay`: how many users may be due on one JST day (0: any number).
+    """
+
+    def __init__(
+        self, store: Store, erasure: Erasure, *, days: int, most_a_day: int, now: Callable[[], datetime]
+    ) -> None:
         self._store = store
         self._erasure = erasure
         self._days = days
+        self._most_a_day = most_a_day
         self._now = now
         self._counts = {"erased": 0, "moved": 0, "cancelled": 0, "later": 0, "failed": 0}
 
     def run(self, left_ms: Callable[[], int]) -> dict[str, int]:
-        """Erase who is due, those of interrupted runs first; returns the numbers.
+        """Complete interrupted erasures, whoever began them, and erase who is due; returns the numbers.
 
         What is not done (`later`: the user is busy, PayPay does not answer, or there is no time left) stays due.
 
         Raises
         ------
         NotErasedError
-            Some failed in another way. All others were tried nevertheless.
+            Some failed in another way, or are overdue. All others were tried nevertheless.
+        ManyDueError
+            Too many are due on one day: a report may be wrong. Nobody was erased but by interrupted erasures.
         """
-        begun_at = utc_text(self._now())
-        for certificate in self._store.erasure.unfinished(begun_at):
-            if not self._has_time(left_ms):
+        now = self._now()
+        overdue = utc_text(now - _OVERDUE)
+        for since, user_id, step in self._steps(utc_text(now)):
+            if left_ms() < _MIN_LEFT_MS:
+                logger().warning("not all users who are due were erased; the next run continues")
+                self._counts["failed"] += since < overdue
                 break
-            self._try(certificate.user_id, partial(self._finish, certificate))
-        for contract in self._store.contracts.due(begun_at):
-            if not self._has_time(left_ms):
-                break
-            self._try(contract.user_id, partial(self._erase_if_due, contract.user_id, begun_at))
+            self._try(user_id, step, is_overdue=since < overdue)
         logger().info("users whose contracts ended were erased", erased=self._counts)
         if self._counts["failed"]:
             raise NotErasedError(f"{self._counts['failed']} users who are due could not be erased; see the log")
         return self._counts
 
-    def _has_time(self, left_ms: Callable[[], int]) -> bool:
-        if left_ms() >= _MIN_LEFT_MS:
-            return True
-        logger().warning("not all users who are due were erased; the next run continues")
-        return False
+    def _steps(self, begun_at: str) -> Iterator[tuple[str, str, Callable[[], str]]]:
+        """Since when a user is to be erased, who it is, and what erases the user."""
+        for each in self._store.erasure.unfinished(begun_at):
+            yield each.begun_at, each.user_id, partial(self._finish, each)
+        for contract in self._due(begun_at):
+            step = partial(self._erase_if_due, contract.user_id, begun_at)
+            yield contract.due_at or begun_at, contract.user_id, step
 
-    def _try(self, user_id: str, step: Callable[[], str]) -> None:
+    def _due(self, begun_at: str) -> Iterable[Contract]:
+        due = self._store.contracts.due(begun_at)
+        if not self._most_a_day:
+            return due
+        found, by_day = [], Counter[str]()
+        for each in due:
+            found.append(each)
+            by_day[day := jst_day(datetime.fromisoformat(each.due_at or ""))] += 1
+            if by_day[day] > self._most_a_day:
+                raise ManyDueError(f"more users are due on {day} than MaxErasuresPerDay; nobody is erased")
+        return found
+
+    def _try(self, user_id: str, step: Callable[[], str], *, is_overdue: bool) -> None:
         try:
             done = step()
         except (ConcurrentUpdateError, ProviderError) as error:
+            # One for whom this goes on for days is reported as well.
+            done = "failed" if is_overdue else "later"
             logger().warning("a user who is due will be erased later", user_id=user_id, error=type(error).__name__)
-            done = "later"
         except Exception as error:  # one user must not keep the others from being erased
-            logger().error("a user who is due could not be erased", user_id=user_id, error=type(error).__name__)
             done = "failed"
+            logger().error("a user who is due could not be erased", user_id=user_id, error=type(error).__name__)
         self._counts[done] += 1
 
     def _finish(self, certificate: Certificate) -> str:
@@ -206,7 +259,7 @@ class DueErasures:
             return "cancelled"
         if (due := due_at(contract, self._days)) > now:
             # PersonalDataRetentionDays was raised since.
-            self._store.contracts.move(contract, due)
+            self._store.contracts.change(contract, replace(contract, due_at=due))
             return "moved"
         # From the later of both: what became due by a shorter PersonalDataRetentionDays has its week, too.
         late = datetime.fromisoformat(now) - datetime.fromisoformat(max(contract.due_at, due))
@@ -222,5 +275,5 @@ class DueErasures:
         return "erased"
 
     def _erase(self, contract: Contract, *, unlink: bool) -> None:
-        request = ErasureRequest(contract.told_by, ended_reason(contract.ended_on or "", contract.reason), None)
+        request = ErasureRequest(contract.reported_by, ended_reason(contract.ended_on or "", contract.reason), None)
         self._erasure.erase(contract.user_id, unlink=unlink, request=request, contract=contract)

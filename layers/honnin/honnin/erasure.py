@@ -129,8 +129,9 @@ class Erasure:
         """Erase the data that identifies a user. The certificate says what was erased, how much, when, and for whom.
 
         Repeating it gives the same certificate, and also erases what a worker may have put into the vault meanwhile. If
-        a run was interrupted, the next run continues it (see `honnin.store.erasure`). The certificate keeps the request
-        that began the erasure. With `contract`, nothing is erased if the contract has changed when the erasure begins.
+        a run was interrupted, the next run continues it (see `honnin.store.erasure`), at the latest the hourly one. The
+        certificate keeps the request that began the erasure. With `contract`, nothing is erased and no authorization is
+        ended if the contract has changed.
 
         Raises
         ------
@@ -145,7 +146,7 @@ class Erasure:
             The user is being read or erased at this moment, the contract has changed, or there is more to erase than
             one run has time for. Repeat the call.
         """
-        with self._claimed(user_id):
+        with claimed(self._store, user_id, self._now()):
             return self._erase(user_id, Deadline(_RUN_S), unlink=unlink, request=request, contract=contract)
 
     def finish(self, begun: Certificate) -> None:
@@ -153,7 +154,7 @@ class Erasure:
 
         Raises `ConcurrentUpdateError` as `erase`.
         """
-        with self._claimed(begun.user_id):
+        with claimed(self._store, begun.user_id, self._now()):
             known = next(reversed(self._store.erasure.certificates(begun.user_id)), None)
             if known is None or known.certificate_id != begun.certificate_id or known.completed_at:
                 return
@@ -161,16 +162,6 @@ class Erasure:
                 self._complete(known, _until(Deadline(_RUN_S)))
             else:
                 self._erase(begun.user_id, Deadline(_RUN_S), unlink=False, request=UNEXPLAINED, contract=None)
-
-    @contextmanager
-    def _claimed(self, user_id: str) -> Iterator[None]:
-        now = self._now()
-        if not self._store.erasure.claim(user_id, utc_text(now), claim := utc_text(now + _LONGEST_RUN)):
-            raise ConcurrentUpdateError("the user is being erased at this moment")
-        try:
-            yield
-        finally:
-            self._store.erasure.release(user_id, claim)
 
     def _erase(
         self, user_id: str, deadline: Deadline, *, unlink: bool, request: ErasureRequest, contract: Contract | None
@@ -194,13 +185,16 @@ class Erasure:
             self._forget_reasons(user_id, may_go_on)
             self._registers.forget(user_id, known.completed_at, may_go_on=may_go_on)
             return _swept(known, self._store, self._vault)
+        if contract and self._store.contracts.get(user_id) != contract:
+            # What PayPay has ended cannot be taken back, so this is checked before it, and once more when it begins.
+            raise ConcurrentUpdateError("the contract has changed")
         if unlink:
             self._unlink(footprint)
-        begun = known if known and not known.completed_at else None
-        certificate = begun or replace(
-            Certificate(str(uuid.uuid4()), user_id, utc_text(self._now())), **asdict(request)
-        )
-        erasures.begin(certificate, None if begun else contract)
+        certificate = known if known and not known.completed_at else None
+        if certificate is None:
+            made = Certificate(str(uuid.uuid4()), user_id, utc_text(self._now()))
+            certificate = replace(made, **asdict(request))
+            erasures.begin(certificate, contract)
         self._forget(footprint, certificate, may_go_on)
         completed = self._complete(certificate, may_go_on)
         logger().info("user erased", extra={"certificate_id": completed.certificate_id, "erased": completed.counts})
@@ -264,6 +258,17 @@ class Erasure:
             subject=certificate.user_id,
             received_at=utc_text(self._now()),
         )
+
+
+@contextmanager
+def claimed(store: Store, user_id: str, now: datetime) -> Iterator[None]:
+    """No erasure of the user runs meanwhile. Raises `ConcurrentUpdateError` if one runs already."""
+    if not store.erasure.claim(user_id, utc_text(now), claim := utc_text(now + _LONGEST_RUN)):
+        raise ConcurrentUpdateError("the user is being erased at this moment")
+    try:
+        yield
+    finally:
+        store.erasure.release(user_id, claim)
 
 
 def _until(deadline: Deadline) -> Callable[[], None]:

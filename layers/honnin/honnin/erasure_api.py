@@ -76,8 +76,8 @@ class ContractEndBody(RequestModel):
 class ContractEndView(AnswerModel):
     """What is known of the end of a user's contract; null where no end is known.
 
-    `toldAt` (UTC) is when it was reported. `keptUntil` is the last day (in Japan) on which the user's data is kept; the
-    user is erased after it.
+    `reportedAt` (UTC) is when it was reported. `keptUntil` is the last day (in Japan) on which the user's data is kept;
+    the user is erased after it.
     """
 
     model_config = ConfigDict(
@@ -86,7 +86,7 @@ class ContractEndView(AnswerModel):
                 {
                     "userId": "user-0001",
                     "endedOn": "2026-10-31",
-                    "toldAt": "2026-11-02T01:00:00.000Z",
+                    "reportedAt": "2026-11-02T01:00:00.000Z",
                     "reason": "cancelled",
                     "keptUntil": "2033-10-31",
                 }
@@ -96,7 +96,7 @@ class ContractEndView(AnswerModel):
 
     user_id: str
     ended_on: str | None
-    told_at: UtcTime | None
+    reported_at: UtcTime | None
     reason: str | None
     kept_until: str | None
 
@@ -104,11 +104,11 @@ class ContractEndView(AnswerModel):
 def contract_end(found: Contract) -> ContractEndView:
     """What is known of the end of a contract, as the API answers it."""
     if found.ended_on is None:
-        return ContractEndView(user_id=found.user_id, ended_on=None, told_at=None, reason=None, kept_until=None)
+        return ContractEndView(user_id=found.user_id, ended_on=None, reported_at=None, reason=None, kept_until=None)
     return ContractEndView(
         user_id=found.user_id,
         ended_on=found.ended_on,
-        told_at=found.told_at,
+        reported_at=found.reported_at,
         reason=found.reason,
         kept_until=contract_ends.kept_until(found),
     )

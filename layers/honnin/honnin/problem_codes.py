@@ -58,7 +58,7 @@ class ProblemCode(StrEnum):
     LINKED_ANEW = "linked-anew", 409, "The user has since linked with another QR"
     PASSPORT_NOT_COMPLETED = "passport-not-completed", 409, "The user has not completed the KYC Passport QR"
     ERASED_WITHOUT_UNLINK = "erased-without-unlink", 409, "The user was erased without ending the authorization"
-
+    ERASURE_BEGUN = "erasure-begun", 409, "The erasure of the user has begun and cannot be taken back"
     CONTRACT_STARTED_AGAIN = "contract-started-again", 409, "The user was submitted or linked after that day"
 
     # The provider.

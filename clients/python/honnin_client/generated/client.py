@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from .api.overview import count_users, list_changes, list_expiring, list_users, look_up_users
 from .api.pay_pay import complete_kyc_passport_qr, create_account_link, get_kyc, get_kyc_passport
 from .api.recon import get_recon_report
-from .api.users import cancel_contract_end, erase_user, get_timeline, get_user, tell_contract_end
+from .api.users import cancel_contract_end, erase_user, get_contract_end, get_timeline, get_user, report_contract_end
 from .api.vexora import submit_to_vexora
 from .models.account_link_answer import AccountLinkAnswer
 from .models.account_link_request import AccountLinkRequest
@@ -177,24 +177,34 @@ class Operations(ABC):
         )
         return self._call("get_user", request, get_user.parse)
 
-    def tell_contract_end(
+    def get_contract_end(
+        self,
+        user_id: str,
+    ) -> ContractEndView:
+        """Whether the end of a user's contract was reported, and until when the user's data is kept."""
+        request = get_contract_end.request(
+            user_id=user_id,
+        )
+        return self._call("get_contract_end", request, get_contract_end.parse)
+
+    def report_contract_end(
         self,
         user_id: str,
         *,
         body: ContractEndBody,
     ) -> ContractEndView:
-        """Say when a user's contract ended. The latest statement counts."""
-        request = tell_contract_end.request(
+        """Report when a user's contract ended. The latest report counts."""
+        request = report_contract_end.request(
             user_id=user_id,
             body=body,
         )
-        return self._call("tell_contract_end", request, tell_contract_end.parse)
+        return self._call("report_contract_end", request, report_contract_end.parse)
 
     def cancel_contract_end(
         self,
         user_id: str,
     ) -> ContractEndView:
-        """Say that a user's contract goes on."""
+        """Report that a user's contract goes on."""
         request = cancel_contract_end.request(
             user_id=user_id,
         )
@@ -387,24 +397,34 @@ class AsyncOperations(ABC):
         )
         return await self._call("get_user", request, get_user.parse)
 
-    async def tell_contract_end(
+    async def get_contract_end(
+        self,
+        user_id: str,
+    ) -> ContractEndView:
+        """Whether the end of a user's contract was reported, and until when the user's data is kept."""
+        request = get_contract_end.request(
+            user_id=user_id,
+        )
+        return await self._call("get_contract_end", request, get_contract_end.parse)
+
+    async def report_contract_end(
         self,
         user_id: str,
         *,
         body: ContractEndBody,
     ) -> ContractEndView:
-        """Say when a user's contract ended. The latest statement counts."""
-        request = tell_contract_end.request(
+        """Report when a user's contract ended. The latest report counts."""
+        request = report_contract_end.request(
             user_id=user_id,
             body=body,
         )
-        return await self._call("tell_contract_end", request, tell_contract_end.parse)
+        return await self._call("report_contract_end", request, report_contract_end.parse)
 
     async def cancel_contract_end(
         self,
         user_id: str,
     ) -> ContractEndView:
-        """Say that a user's contract goes on."""
+        """Report that a user's contract goes on."""
         request = cancel_contract_end.request(
             user_id=user_id,
         )

@@ -5,6 +5,7 @@ export const routes = {
   countUsers: { method: "GET", path: "/overview/counts" },
   createAccountLink: { method: "POST", path: "/paypay/account-links" },
   eraseUser: { method: "DELETE", path: "/users/{userId}/personal-data" },
+  getContractEnd: { method: "GET", path: "/users/{userId}/contract-end" },
   getKyc: { method: "GET", path: "/paypay/users/{userId}/kyc" },
   getKycPassport: { method: "GET", path: "/paypay/users/{userId}/kyc-passport" },
   getReconReport: { method: "GET", path: "/recon/reports/{date}" },
@@ -14,6 +15,6 @@ export const routes = {
   listExpiring: { method: "GET", path: "/overview/expiring" },
   listUsers: { method: "GET", path: "/overview/users" },
   lookUpUsers: { method: "POST", path: "/overview/lookup" },
+  reportContractEnd: { method: "POST", path: "/users/{userId}/contract-end" },
   submitToVexora: { method: "POST", path: "/vexora/submissions" },
-  tellContractEnd: { method: "POST", path: "/users/{userId}/contract-end" },
 } as const;

@@ -198,11 +198,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Whether the end of a user's contract was reported, and until when the user's data is kept. */
+        get: operations["getContractEnd"];
         put?: never;
-        /** Say when a user's contract ended. The latest statement counts. */
-        post: operations["tellContractEnd"];
-        /** Say that a user's contract goes on. */
+        /** Report when a user's contract ended. The latest report counts. */
+        post: operations["reportContractEnd"];
+        /** Report that a user's contract goes on. */
         delete: operations["cancelContractEnd"];
         options?: never;
         head?: never;
@@ -549,13 +550,13 @@ export interface components {
         /**
          * @description What is known of the end of a user's contract; null where no end is known.
          *
-         *     `toldAt` (UTC) is when it was reported. `keptUntil` is the last day (in Japan) on which the user's data is kept; the
-         *     user is erased after it.
+         *     `reportedAt` (UTC) is when it was reported. `keptUntil` is the last day (in Japan) on which the user's data is kept;
+         *     the user is erased after it.
          * @example {
          *       "endedOn": "2026-10-31",
          *       "keptUntil": "2033-10-31",
          *       "reason": "cancelled",
-         *       "toldAt": "2026-11-02T01:00:00.000Z",
+         *       "reportedAt": "2026-11-02T01:00:00.000Z",
          *       "userId": "user-0001"
          *     }
          */
@@ -563,7 +564,7 @@ export interface components {
             endedOn: string | null;
             keptUntil: string | null;
             reason: string | null;
-            toldAt: string | null;
+            reportedAt: string | null;
             userId: string;
         };
         /**
@@ -926,13 +927,13 @@ export interface components {
              * @description `urn:honnin:problem:` and the code
              * @enum {string}
              */
-            type: "urn:honnin:problem:body-not-json" | "urn:honnin:problem:body-not-object" | "urn:honnin:problem:body-field-twice" | "urn:honnin:problem:body-too-large" | "urn:honnin:problem:media-type" | "urn:honnin:problem:field-invalid" | "urn:honnin:problem:no-such-route" | "urn:honnin:problem:user-unknown" | "urn:honnin:problem:recon-day-unknown" | "urn:honnin:problem:passport-qr-unknown" | "urn:honnin:problem:passport-qr-expired" | "urn:honnin:problem:submission-open" | "urn:honnin:problem:already-approved" | "urn:honnin:problem:submission-unclear" | "urn:honnin:problem:submission-starting" | "urn:honnin:problem:idempotency-key-reused" | "urn:honnin:problem:idempotency-in-progress" | "urn:honnin:problem:not-linked" | "urn:honnin:problem:scope-not-granted" | "urn:honnin:problem:linked-anew" | "urn:honnin:problem:passport-not-completed" | "urn:honnin:problem:erased-without-unlink" | "urn:honnin:problem:contract-started-again" | "urn:honnin:problem:provider-refused" | "urn:honnin:problem:provider-configuration" | "urn:honnin:problem:provider-not-understood" | "urn:honnin:problem:provider-failed" | "urn:honnin:problem:provider-not-reached" | "urn:honnin:problem:provider-rate-limited" | "urn:honnin:problem:provider-unavailable" | "urn:honnin:problem:provider-maintenance" | "urn:honnin:problem:provider-timeout" | "urn:honnin:problem:user-busy" | "urn:honnin:problem:aws-busy" | "urn:honnin:problem:deployment-incomplete" | "urn:honnin:problem:unexpected" | "urn:honnin:problem:not-signed-or-no-route" | "urn:honnin:problem:unauthorized" | "urn:honnin:problem:access-denied" | "urn:honnin:problem:signature-invalid" | "urn:honnin:problem:token-expired" | "urn:honnin:problem:too-many-requests" | "urn:honnin:problem:request-refused" | "urn:honnin:problem:gateway-failed" | "urn:honnin:problem:gateway-timeout";
+            type: "urn:honnin:problem:body-not-json" | "urn:honnin:problem:body-not-object" | "urn:honnin:problem:body-field-twice" | "urn:honnin:problem:body-too-large" | "urn:honnin:problem:media-type" | "urn:honnin:problem:field-invalid" | "urn:honnin:problem:no-such-route" | "urn:honnin:problem:user-unknown" | "urn:honnin:problem:recon-day-unknown" | "urn:honnin:problem:passport-qr-unknown" | "urn:honnin:problem:passport-qr-expired" | "urn:honnin:problem:submission-open" | "urn:honnin:problem:already-approved" | "urn:honnin:problem:submission-unclear" | "urn:honnin:problem:submission-starting" | "urn:honnin:problem:idempotency-key-reused" | "urn:honnin:problem:idempotency-in-progress" | "urn:honnin:problem:not-linked" | "urn:honnin:problem:scope-not-granted" | "urn:honnin:problem:linked-anew" | "urn:honnin:problem:passport-not-completed" | "urn:honnin:problem:erased-without-unlink" | "urn:honnin:problem:erasure-begun" | "urn:honnin:problem:contract-started-again" | "urn:honnin:problem:provider-refused" | "urn:honnin:problem:provider-configuration" | "urn:honnin:problem:provider-not-understood" | "urn:honnin:problem:provider-failed" | "urn:honnin:problem:provider-not-reached" | "urn:honnin:problem:provider-rate-limited" | "urn:honnin:problem:provider-unavailable" | "urn:honnin:problem:provider-maintenance" | "urn:honnin:problem:provider-timeout" | "urn:honnin:problem:user-busy" | "urn:honnin:problem:aws-busy" | "urn:honnin:problem:deployment-incomplete" | "urn:honnin:problem:unexpected" | "urn:honnin:problem:not-signed-or-no-route" | "urn:honnin:problem:unauthorized" | "urn:honnin:problem:access-denied" | "urn:honnin:problem:signature-invalid" | "urn:honnin:problem:token-expired" | "urn:honnin:problem:too-many-requests" | "urn:honnin:problem:request-refused" | "urn:honnin:problem:gateway-failed" | "urn:honnin:problem:gateway-timeout";
         };
         /**
          * @description The kind of problem; docs/api.md lists all codes. More may be added.
          * @enum {string}
          */
-        ProblemCode: "body-not-json" | "body-not-object" | "body-field-twice" | "body-too-large" | "media-type" | "field-invalid" | "no-such-route" | "user-unknown" | "recon-day-unknown" | "passport-qr-unknown" | "passport-qr-expired" | "submission-open" | "already-approved" | "submission-unclear" | "submission-starting" | "idempotency-key-reused" | "idempotency-in-progress" | "not-linked" | "scope-not-granted" | "linked-anew" | "passport-not-completed" | "erased-without-unlink" | "contract-started-again" | "provider-refused" | "provider-configuration" | "provider-not-understood" | "provider-failed" | "provider-not-reached" | "provider-rate-limited" | "provider-unavailable" | "provider-maintenance" | "provider-timeout" | "user-busy" | "aws-busy" | "deployment-incomplete" | "unexpected" | "not-signed-or-no-route" | "unauthorized" | "access-denied" | "signature-invalid" | "token-expired" | "too-many-requests" | "request-refused" | "gateway-failed" | "gateway-timeout";
+        ProblemCode: "body-not-json" | "body-not-object" | "body-field-twice" | "body-too-large" | "media-type" | "field-invalid" | "no-such-route" | "user-unknown" | "recon-day-unknown" | "passport-qr-unknown" | "passport-qr-expired" | "submission-open" | "already-approved" | "submission-unclear" | "submission-starting" | "idempotency-key-reused" | "idempotency-in-progress" | "not-linked" | "scope-not-granted" | "linked-anew" | "passport-not-completed" | "erased-without-unlink" | "erasure-begun" | "contract-started-again" | "provider-refused" | "provider-configuration" | "provider-not-understood" | "provider-failed" | "provider-not-reached" | "provider-rate-limited" | "provider-unavailable" | "provider-maintenance" | "provider-timeout" | "user-busy" | "aws-busy" | "deployment-incomplete" | "unexpected" | "not-signed-or-no-route" | "unauthorized" | "access-denied" | "signature-invalid" | "token-expired" | "too-many-requests" | "request-refused" | "gateway-failed" | "gateway-timeout";
         /** @description The number of users with each status, at each provider. */
         ProviderCountsView: {
             paypay: {
@@ -1895,7 +1896,30 @@ export interface operations {
             };
         };
     };
-    tellContractEnd: {
+    getContractEnd: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The merchant's own id of the user */
+                userId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContractEndView"];
+                };
+            };
+        };
+    };
+    reportContractEnd: {
         parameters: {
             query?: never;
             header?: never;

@@ -42,6 +42,7 @@ from honnin.store.keys import (
 from honnin.store.links import code_deletes
 from honnin.store.overview import unplaced
 from honnin.store.recon import ERASED_ID, SAMPLES
+from honnin.store.submissions import EARLIER_CONTRACT
 from honnin.store.table import (
     LIVING,
     AlreadyAppliedError,
@@ -57,7 +58,7 @@ from honnin.store.users import UNLINKED, Former, TimelineEntry, UserStatus
 # A filter has 4 KB at most, and each authorization takes some 70 characters of it.
 _AT_ONCE = 40
 
-# The kind in the index `due` of an erasure that nobody repeats if it is interrupted.
+# The kind in the index `due` of an erasure that is not completed: whoever began it may never repeat it.
 _UNFINISHED = "erasure_unfinished"
 
 # The maximum number of writes in a transaction.
@@ -115,10 +116,9 @@ class Erasures:
         return certificates(self._table, user_id)
 
     def begin(self, certificate: Certificate, contract: Contract | None = None) -> None:
-        """Store that an erasure has begun, and by whom and why, so that another run can complete it.
+        """Store that an erasure has begun, and by whom and why. It is listed as unfinished until it is completed.
 
-        With `contract`, only if that has not changed: nothing of a contract that began again is erased. Nobody repeats
-        such an erasure, so it is listed as unfinished until it is completed.
+        With `contract`, only if that has not changed: nothing of a contract that began again is erased.
 
         Raises
         ------
@@ -127,16 +127,16 @@ class Erasures:
         """
         said = {"certificate_id": certificate.certificate_id, "user_id": certificate.user_id, **request_of(certificate)}
         key = key_of(certificate)
-        if contract is None:
-            self._table.attempt(self._table.update(key, said, ""))
-            return
         begun = self._table.update(key, said | due(_UNFINISHED, certificate.begun_at, key), "")
+        if contract is None:
+            self._table.attempt(begun)
+            return
         unchanged = {"ConditionCheck": contract_check(self._table, contract)}
         writes = [({"Update": begun}, ConcurrentUpdateError), (unchanged, ConcurrentUpdateError)]
         self._table.transact(certificate.certificate_id, writes)
 
     def unfinished(self, now: str) -> Iterator[Certificate]:
-        """The erasures that were begun by `now` (UTC) because a contract had ended, and are not completed."""
+        """The erasures that were begun by `now` (UTC) and are not completed, the oldest first."""
         return map(certificate_of, self._table.due(_UNFINISHED, now))
 
     def unlinked(self, user_id: str, user_authorization_id: str, at: str) -> None:
@@ -351,7 +351,7 @@ class Erasures:
     def _blanking(self, certificate: Certificate, submission_id: str) -> Item:
         blank = {"erased_at": certificate.begun_at, "user_id": ""}
         key = submission_key(submission_id)
-        return self._table.update(key, blank, "attribute_exists(pk)", remove=("due_kind", "due_at"))
+        return self._table.update(key, blank, "attribute_exists(pk)", remove=("due_kind", "due_at", EARLIER_CONTRACT))
 
     def _delete_living(self, item: Item, user_id: str) -> Item:
         """The delete of an item that still exists, and of a link that still belongs to this user."""

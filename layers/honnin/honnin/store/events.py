@@ -9,7 +9,7 @@ from honnin.domain_events import KYC_STATUS_CHANGED, SUBMISSION_STALE
 from honnin.errors import ConcurrentUpdateError
 from honnin.event import UNNAMED, Provider
 from honnin.status import OPEN, VerifiedNeeds
-from honnin.store.contracts import contract_begin
+from honnin.store.contracts import Contract, Contracts, contract_back, contract_begin, contract_submitted
 from honnin.store.expiries import ExpiryEvent, expiry_events, expiry_puts
 from honnin.store.keys import (
     Item,
@@ -34,7 +34,7 @@ from honnin.store.links import (
     waiting_item,
 )
 from honnin.store.overview import placed
-from honnin.store.submissions import Submission, submission_item
+from honnin.store.submissions import EARLIER_CONTRACT, Submission, poll_end, submission_item, withdrawal
 from honnin.store.table import (
     POLL,
     PUBLISH,
@@ -99,8 +99,9 @@ class Effect:
     is open, and no longer after it is decided. `outcome` marks that submission (`unclear`, `refused`). `links`: the
     user has just linked the authorization in `after`. `link` is the link to be stored, even if it is not new;
     `takes_from` is the status (as read) of the user who had the link until now. `withdraws` is a submission that was
-    never sent: it is no longer polled and loses its user. `evidence` is the provider's answer; `honnin.commit` writes
-    it to the vault before this is applied. `stale`: nothing changes, but the submission is reported as stale. `beside`
+    never sent: it is no longer polled and loses its user. `restores` is what was known of the contract before its
+    submission, which was not sent. `evidence` is the provider's answer; `honnin.commit` writes it to the vault before
+    this is applied. `stale`: nothing changes, but the submission is reported as stale. `beside`
     is the status at the other provider, if it was read already (at most one; None: it was not). `comes_again`: until
     its change is published, a message on a queue brings the event again. So the poll need not look for it, and it is
     not written to the index `due` and taken out again.
@@ -116,6 +117,7 @@ class Effect:
     opens: Submission | None = None
     outcome: str | None = None
     withdraws: str | None = None
+    restores: Contract | None = None
     session: LinkSession | None = None
     uses: SessionUse | None = None
     links: bool = False
@@ -265,17 +267,18 @@ class Events:
             writes.append((self._come_back(effect.after.user_authorization_id or ""), ConcurrentUpdateError))
         writes.append(({"Put": self._status_put(effect)}, ConcurrentUpdateError))
         puts = [*expiry_puts(table, effect.before, effect.after), *map(self._expiry_event_put, effect.expiry_events)]
-        puts += [contract_begin(table, effect.after.user_id, effect.at)] if effect.links or effect.opens else []
+        earlier = Contracts(table).get(effect.after.user_id) if effect.opens else None
+        puts += _contract_puts(table, effect, earlier)
         writes += [({"Put": each}, ConcurrentUpdateError) for each in puts]
         writes += [({"Update": each}, ConcurrentUpdateError) for each in self._left_behind(effect)]
         if effect.opens:
-            writes.append(({"Put": table.new(submission_item(effect.opens))}, ConcurrentUpdateError))
+            writes.append(({"Put": table.new(submission_item(effect.opens, earlier))}, ConcurrentUpdateError))
             if effect.before and effect.before.submission_id:
-                writes.append(({"Update": self._poll_end(effect.before.submission_id)}, ConcurrentUpdateError))
+                writes.append(({"Update": poll_end(table, effect.before.submission_id)}, ConcurrentUpdateError))
         elif effect.after.submission_id:
             writes.append(({"Update": self._submission_update(effect)}, ConcurrentUpdateError))
         if effect.withdraws:
-            writes.append(({"Update": self._withdrawal(effect)}, ConcurrentUpdateError))
+            writes.append(({"Update": withdrawal(table, effect.withdraws, effect.at)}, ConcurrentUpdateError))
         if effect.session:
             writes += [({"Put": put}, ConcurrentUpdateError) for put in session_puts(table, effect.session)]
         if beside:
@@ -335,26 +338,13 @@ class Events:
             if old and old != new
         ]
 
-    def _poll_end(self, submission_id: str) -> Item:
-        return {
-            "TableName": self._table.name,
-            "Key": encode(submission_key(submission_id)),
-            "UpdateExpression": "REMOVE due_kind, due_at",
-            "ConditionExpression": "attribute_exists(pk)",
-        }
-
-    def _withdrawal(self, effect: Effect) -> Item:
-        # Without a user, an erasure does not need to find it.
-        values = {"user_id": "", "status": "NOT_SENT", "withdrawn_at": effect.at}
-        key = submission_key(effect.withdraws or "")
-        return self._table.update(key, values, "attribute_exists(pk)", remove=_DUE)
-
     def _submission_update(self, effect: Effect) -> Item:
         key = submission_key(effect.after.submission_id or "")
         expression = "SET #status = :status" + (", outcome = :outcome" if effect.outcome else "")
         values: Item = {":status": effect.after.status, ":outcome": effect.outcome}
+        gone = [EARLIER_CONTRACT]
         if effect.after.status not in OPEN:
-            expression += " REMOVE due_kind, due_at"
+            gone += _DUE
         elif effect.withdraws or not effect.before or effect.before.status not in OPEN:
             # It is open again, so it is polled again: the next run asks, and sets the time after that.
             expression += ", due_kind = :due_kind, due_at = :due_at"
@@ -362,7 +352,7 @@ class Events:
         return {
             "TableName": self._table.name,
             "Key": encode(key),
-            "UpdateExpression": expression,
+            "UpdateExpression": f"{expression} REMOVE {', '.join(gone)}",
             "ConditionExpression": "attribute_exists(pk)",
             "ExpressionAttributeNames": {"#status": "status"},
             "ExpressionAttributeValues": encode(without_none(values)),
@@ -400,6 +390,15 @@ class _Beside:
         """`verified` and its reason from both statuses, with the names of `KycStatusChanged`."""
         reason = verified_reason([after, *self.statuses], needs)
         return {"verified": reason.is_verified, "verifiedReason": reason}
+
+
+def _contract_puts(table: Table, effect: Effect, earlier: Contract | None) -> list[Item]:
+    """That the contract begins (again), or that it did not. `earlier` is the one before a new submission."""
+    if effect.opens and earlier:
+        return [contract_submitted(table, earlier, effect.at, effect.opens.submission_id)]
+    if effect.links:
+        return [contract_begin(table, effect.after.user_id, effect.at)]
+    return [contract_back(table, effect.restores)] if effect.restores else []
 
 
 def _link_writes(table: Table, effect: Effect) -> list[Write]:

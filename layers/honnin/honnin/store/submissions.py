@@ -1,10 +1,15 @@
 """Applications at Vexora, and when Vexora is asked about each."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
+from honnin.store.contracts import Contract, contract_attributes
 from honnin.store.keys import Item, due, submission_key
-from honnin.store.table import POLL, Table, attributes, read
+from honnin.store.table import POLL, Table, attributes, encode, read
+
+# The attribute that goes as soon as it is known whether an application was sent.
+EARLIER_CONTRACT = "earlier_contract"
 
 
 @dataclass(frozen=True)
@@ -12,7 +17,8 @@ class Submission:
     """One application at Vexora. `polls` counts the polls so far. An erased one has no user.
 
     `outcome` is `unclear` if the provider's answer to the application never came or could not be read. It is `refused`
-    if the provider refused it and could not be asked what it knows about the user.
+    if the provider refused it and could not be asked what it knows about the user. `earlier_contract` is what was known
+    of the user's contract before (`contract_attributes`), until it is known whether the application was sent.
     """
 
     submission_id: str
@@ -22,6 +28,7 @@ class Submission:
     polls: int = 0
     outcome: str | None = None
     due_at: str | None = None
+    earlier_contract: Mapping[str, Any] | None = field(default=None, repr=False)
 
     def awaits_first_poll(self, now: str) -> bool:
         """Whether its first poll is not due yet. Until then the application may still be on its way."""
@@ -61,7 +68,25 @@ class Submissions:
         )
 
 
-def submission_item(submission: Submission) -> Item:
-    """The item of a new submission; with `due_at` it is polled."""
-    item = submission_key(submission.submission_id) | attributes(submission)
+def submission_item(submission: Submission, earlier: Contract | None) -> Item:
+    """The item of a new submission, with the contract before it; with `due_at` it is polled."""
+    known = {EARLIER_CONTRACT: contract_attributes(earlier)} if earlier else {}
+    item = submission_key(submission.submission_id) | attributes(submission) | known
     return item | due(POLL, submission.due_at, item) if submission.due_at else item
+
+
+def poll_end(table: Table, submission_id: str) -> Item:
+    """The update after which a submission is not polled any more."""
+    return {
+        "TableName": table.name,
+        "Key": encode(submission_key(submission_id)),
+        "UpdateExpression": "REMOVE due_kind, due_at",
+        "ConditionExpression": "attribute_exists(pk)",
+    }
+
+
+def withdrawal(table: Table, submission_id: str, at: str) -> Item:
+    """The update of a submission that was never sent. Without a user, an erasure does not need to find it."""
+    values = {"user_id": "", "status": "NOT_SENT", "withdrawn_at": at}
+    gone = ("due_kind", "due_at", EARLIER_CONTRACT)
+    return table.update(submission_key(submission_id), values, "attribute_exists(pk)", remove=gone)

@@ -19,7 +19,7 @@ from honnin.event import Provider
 from honnin.problem_codes import ProblemCode
 from honnin.publish import Publisher
 from honnin.status import BY_AUTHENTICATION_STATUS, OPEN, VexoraStatus, after_reading, may_submit
-from honnin.store import AlreadyAppliedError, Effect, Store, Submission, UserStatus
+from honnin.store import AlreadyAppliedError, Contract, Effect, Store, Submission, UserStatus
 from honnin.times import utc_text
 from honnin.vexora import schedule
 from honnin.vexora.archive import VexoraArchive
@@ -119,12 +119,20 @@ class Submissions:
         """The user's status before the application; FAILED if there was none."""
         what = "submission_not_sent"
         if before is None:
-            return self._record(started, what, failed, error.facts())
+            return self._record(started, what, failed, error.facts(), was_sent=False)
 
         def back(now: UserStatus) -> UserStatus:
             return replace(before, read_at=now.read_at or before.read_at)
 
-        return self._record(started, what, back, error.facts(), withdraws=started.submission_id)
+        withdrawn = started.submission_id
+        return self._record(started, what, back, error.facts(), was_sent=False, withdraws=withdrawn)
+
+    def _earlier_contract(self, user_id: str, submission_id: str) -> Contract | None:
+        """The contract before a submission that was not sent; None if something was said or done since."""
+        submission = self._store.submissions.get(submission_id)
+        if submission is None or self._store.contracts.get(user_id).submission_id != submission_id:
+            return None
+        return Contract(user_id, submission_id=submission_id, **(submission.earlier_contract or {}))
 
     def _refused(self, before: UserStatus | None, started: UserStatus, error: ProviderError) -> UserStatus:
         """The status of a user whose application was refused: what Vexora knows of the user, otherwise see `failed`."""
@@ -260,10 +268,11 @@ class Submissions:
         *,
         outcome: str | None = None,
         withdraws: str | None = None,
+        was_sent: bool = True,
         reading: Reading | None = None,
     ) -> UserStatus:
         """Write what became of the call, by the answer that said so. If a callback was faster, its status stands and is
-        returned.
+        returned. If the application was not sent, nobody came back: an end of the contract that was reported stands.
         """
         decided: list[Effect] = []
 
@@ -280,7 +289,8 @@ class Submissions:
             detail = {"submissionId": now.submission_id or "", **(facts or {}), **rejection_reason(now, after)}
             evidence = self._archive.keep(now, after, at, reading) if self._archive and reading else None
             effect = commit.effect(event_id, what, now, after, detail, at=at, evidence=evidence)
-            decided.append(replace(effect, outcome=outcome, withdraws=withdraws))
+            restores = None if was_sent else self._earlier_contract(now.user_id, now.submission_id or "")
+            decided.append(replace(effect, outcome=outcome, withdraws=withdraws, restores=restores))
             return decided[-1]
 
         # Two calls with the same result for the same version have the same event id. The second has lost the race, too.

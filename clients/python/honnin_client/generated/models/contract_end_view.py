@@ -13,20 +13,20 @@ T = TypeVar("T", bound="ContractEndView")
 class ContractEndView:
     """What is known of the end of a user's contract; null where no end is known.
 
-    `toldAt` (UTC) is when it was reported. `keptUntil` is the last day (in Japan) on which the user's data is kept; the
-    user is erased after it.
+    `reportedAt` (UTC) is when it was reported. `keptUntil` is the last day (in Japan) on which the user's data is kept;
+    the user is erased after it.
 
         Attributes:
             user_id (str):
             ended_on (None | str):
-            told_at (datetime.datetime | None):
+            reported_at (datetime.datetime | None):
             reason (None | str):
             kept_until (None | str):
     """
 
     user_id: str
     ended_on: None | str
-    told_at: datetime.datetime | None
+    reported_at: datetime.datetime | None
     reason: None | str
     kept_until: None | str
 
@@ -36,11 +36,11 @@ class ContractEndView:
         ended_on: None | str
         ended_on = self.ended_on
 
-        told_at: None | str
-        if isinstance(self.told_at, datetime.datetime):
-            told_at = self.told_at.isoformat()
+        reported_at: None | str
+        if isinstance(self.reported_at, datetime.datetime):
+            reported_at = self.reported_at.isoformat()
         else:
-            told_at = self.told_at
+            reported_at = self.reported_at
 
         reason: None | str
         reason = self.reason
@@ -54,7 +54,7 @@ class ContractEndView:
             {
                 "userId": user_id,
                 "endedOn": ended_on,
-                "toldAt": told_at,
+                "reportedAt": reported_at,
                 "reason": reason,
                 "keptUntil": kept_until,
             }
@@ -74,20 +74,20 @@ class ContractEndView:
 
         ended_on = _parse_ended_on(d.pop("endedOn"))
 
-        def _parse_told_at(data: object) -> datetime.datetime | None:
+        def _parse_reported_at(data: object) -> datetime.datetime | None:
             if data is None:
                 return data
             try:
                 if not isinstance(data, str):
                     raise TypeError()
-                told_at_type_0 = datetime.datetime.fromisoformat(data)
+                reported_at_type_0 = datetime.datetime.fromisoformat(data)
 
-                return told_at_type_0
+                return reported_at_type_0
             except (TypeError, ValueError, AttributeError, KeyError):
                 pass
             return cast(datetime.datetime | None, data)
 
-        told_at = _parse_told_at(d.pop("toldAt"))
+        reported_at = _parse_reported_at(d.pop("reportedAt"))
 
         def _parse_reason(data: object) -> None | str:
             if data is None:
@@ -106,7 +106,7 @@ class ContractEndView:
         contract_end_view = cls(
             user_id=user_id,
             ended_on=ended_on,
-            told_at=told_at,
+            reported_at=reported_at,
             reason=reason,
             kept_until=kept_until,
         )

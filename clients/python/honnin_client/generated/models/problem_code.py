@@ -12,6 +12,7 @@ class ProblemCode(StrEnum):
     CONTRACT_STARTED_AGAIN = "contract-started-again"
     DEPLOYMENT_INCOMPLETE = "deployment-incomplete"
     ERASED_WITHOUT_UNLINK = "erased-without-unlink"
+    ERASURE_BEGUN = "erasure-begun"
     FIELD_INVALID = "field-invalid"
     GATEWAY_FAILED = "gateway-failed"
     GATEWAY_TIMEOUT = "gateway-timeout"

@@ -12,6 +12,7 @@ class ProblemType(StrEnum):
     URNHONNINPROBLEMCONTRACT_STARTED_AGAIN = "urn:honnin:problem:contract-started-again"
     URNHONNINPROBLEMDEPLOYMENT_INCOMPLETE = "urn:honnin:problem:deployment-incomplete"
     URNHONNINPROBLEMERASED_WITHOUT_UNLINK = "urn:honnin:problem:erased-without-unlink"
+    URNHONNINPROBLEMERASURE_BEGUN = "urn:honnin:problem:erasure-begun"
     URNHONNINPROBLEMFIELD_INVALID = "urn:honnin:problem:field-invalid"
     URNHONNINPROBLEMGATEWAY_FAILED = "urn:honnin:problem:gateway-failed"
     URNHONNINPROBLEMGATEWAY_TIMEOUT = "urn:honnin:problem:gateway-timeout"
