@@ -208,6 +208,12 @@ def test_a_machine_without_make(checkout: Checkout, monkeypatch: pytest.MonkeyPa
         stacks.found_or_started(_wanted(checkout), print)
 
 
+def test_pytest_loads_the_plugin_also_where_no_stack_can_be_started() -> None:
+    code = "import sys; sys.modules['fcntl'] = None; import honnin_client.testing.plugin"
+    env = {"PYTHONPATH": str(ROOT / "clients" / "python")}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=60)
+
+
 def test_a_folder_that_is_no_checkout(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="has no Makefile"):
         stacks.checkout(tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shlex
@@ -219,6 +218,8 @@ def _make(wanted: Wanted, arguments: list[str], say: Callable[[str], None]) -> i
 
 @contextmanager
 def _one_at_a_time(wanted: Wanted) -> Iterator[None]:
+    import fcntl  # not on Windows, where pytest loads this plugin too, and `make up` does not work
+
     wanted.directory.mkdir(parents=True, exist_ok=True)
     with (wanted.directory / "testing.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
