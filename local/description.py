@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from local.stack import Stack
 
 
-def of(stack: "Stack", stack_name: str) -> dict[str, Any]:
-    """The description of `stack`, which CloudFormation calls `stack_name`: JSON."""
+def of(stack: "Stack", stack_name: str, webhook_secret: str | None) -> dict[str, Any]:
+    """The description of `stack`, which CloudFormation calls `stack_name`: JSON.
+
+    `webhook_secret` is what the webhooks to the merchant are signed with, None where none are sent.
+    """
     outputs = dict(stack.outputs)
     return {
         "name": stack.name,
@@ -28,6 +31,7 @@ def of(stack: "Stack", stack_name: str) -> dict[str, Any]:
             "secretAccessKey": stack.merchant.access_key.secret,
         },
         "operatorKey": {"accessKeyId": stack.deployer.key_id, "secretAccessKey": stack.deployer.secret},
+        "merchantWebhookSecret": webhook_secret,
         "eventBus": outputs.get("EventBusName"),
         "queues": {key.removesuffix("Url"): url for key, url in sorted(outputs.items()) if key.endswith("QueueUrl")},
         "outputs": outputs,

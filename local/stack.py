@@ -296,6 +296,14 @@ def _merchant_key(endpoint: str, deployer: AccessKey, merchant_api_url: str) -> 
     return AccessKey(key["AccessKeyId"], key["SecretAccessKey"])
 
 
+def _webhook_secret(stack: Stack) -> str | None:
+    """What the webhooks to the merchant are signed with, as a receiver takes it; None where none are sent."""
+    if not any(each.name == "MerchantWebhookUrl" and each.value for each in stack.settings):
+        return None
+    secret = stack.client("secretsmanager").get_secret_value(SecretId=stack.physical_id("MerchantWebhookSecret"))
+    return f"whsec_{jsonlib.loads(secret['SecretString'])['current']}"
+
+
 def _output(outputs: Mapping[str, str], key: str) -> str:
     if key not in outputs:
         raise LocalError(f"template.yaml has no output {key}, which the local stack needs: add it.")
@@ -350,7 +358,7 @@ def _only_one(name: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _written(stack: Stack) -> Iterator[None]:
     """The stack's description for other processes, as long as it is true."""
-    told = description.of(stack, deployment.STACK_NAME)
+    told = description.of(stack, deployment.STACK_NAME, _webhook_secret(stack))
     places = {
         env_file(stack.name): description.exports(told),
         description_file(stack.name): jsonlib.dumps(told, indent=2) + "\n",  # last: whoever sees it finds both

@@ -37,8 +37,15 @@ lost, twice or late (60 s), of this notification only::
     curl -X POST $BOX/vexora/users/user-5/known -d '{"outcome": "approve"}'           # decided there before us
     curl -X PUT $BOX/dials/vexora -d '{"unkind": {"drop": "unseen", "bom": false}}'   # see sandbox.unkind
     curl -X POST $BOX/clock -d '{"advance_s": 3600}'                                  # due work runs at once
+    curl -X POST $BOX/lose-next -d '{}'                                               # the next one, about anybody
+    curl -X POST $BOX/lose-next -d '{"user": "user-6"}'                               # or the next one about a user
+    curl -X POST $BOX/shop/receivers -d '{"url": "http://127.0.0.1:5000/hooks"}'      # see below; DELETE ends it
     curl $BOX/journal
     curl -X POST $BOX/reset
+
+The next notification is lost with all its copies and tries. Locally the sandbox is also the merchant's endpoint for
+Honnin's own webhooks. It takes them, passes each on to every receiver as it came, and answers with the worst status of
+theirs. A receiver on whose port nobody listens is forgotten.
 
 Dials of Vexora (``null`` unsets a dial; a dial of a user wins over the one for all):
 

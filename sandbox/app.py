@@ -15,7 +15,7 @@ from sandbox.journal import request_notes
 from sandbox.page import PREFIX, page_blueprint
 from sandbox.paypay.account import PayPayAccount
 from sandbox.paypay.provider import PayPayProvider
-from sandbox.shop import WEBHOOK_PATH, shop_blueprint
+from sandbox.shop import WEBHOOK_PATH, Receivers, shop_blueprint
 from sandbox.vexora.provider import VexoraAccount, VexoraProvider
 
 # The largest thing that a merchant sends is a form of a few hundred bytes.
@@ -46,6 +46,7 @@ class Sandbox:
         self.core = Core(config.seed)
         self.vexora = VexoraProvider(self.core, config.vexora)
         self.paypay = PayPayProvider(self.core, config.paypay)
+        self.receivers = Receivers(self.core.lock)
         self.merchant_name = config.paypay.merchant_name
         self.providers: dict[str, Provider] = {"vexora": self.vexora, "paypay": self.paypay}
 
@@ -66,7 +67,7 @@ def create_app(sandbox: Sandbox) -> Flask:
     for provider in sandbox.providers.values():
         for blueprint in provider.blueprints():
             app.register_blueprint(blueprint)
-    app.register_blueprint(shop_blueprint(sandbox.merchant_name))
+    app.register_blueprint(shop_blueprint(sandbox.merchant_name, sandbox.receivers))
     app.register_blueprint(page_blueprint(sandbox))
     guard(app, PREFIX)
     _write_journal(app, sandbox.core)
@@ -106,6 +107,15 @@ def _control(sandbox: Sandbox) -> Blueprint:
             raise ControlError(400, "The clock moves by ten years at most.")
         core.advance(step)
         return clock()
+
+    @control.post("/lose-next")
+    def lose_next() -> Mapping[str, object]:
+        body = control_object()
+        user = body.get("user")
+        if set(body) - {"user"} or not (user is None or isinstance(user, str)):
+            raise ControlError(400, 'The body must be {} or {"user": a name}.')
+        core.losses.add(user)
+        return {"ok": True}
 
     @control.get("/journal")
     def journal() -> Mapping[str, object]:

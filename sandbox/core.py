@@ -8,7 +8,7 @@ from typing import Protocol
 from flask import Blueprint, request
 
 from sandbox.clock import SandboxClock, Schedule
-from sandbox.delivery import DELIVERIES, Courier, in_thread
+from sandbox.delivery import DELIVERIES, Courier, Losses, in_thread
 from sandbox.dials import DialBoard
 from sandbox.journal import Journal
 from sandbox.unkind import Unkindness
@@ -70,6 +70,7 @@ class Core:
         self.schedule = Schedule(self.clock, self.lock)
         self.journal = Journal(self.clock, self.lock)
         self.courier = Courier(self.clock, self.schedule, self.journal, self.lock)
+        self.losses = Losses(self.lock)
         self.unkindness = Unkindness(seed, self.lock)
         self._stopping = threading.Event()
         # Called after the clock was set back, by those who planned by the time of day.
@@ -105,6 +106,7 @@ class Core:
             self.courier.reset()
             self.schedule.clear()
             self.journal.clear()
+            self.losses.reset()
             self.unkindness.reset()
             self.clock.reset()
 

@@ -1,7 +1,7 @@
 """Notifications to the merchant: one POST, repeated by the provider's rule until it is accepted."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 
 import requests
@@ -32,6 +32,34 @@ class UndeliveredError(Exception):
 
 Transport = Callable[[str, bytes, str, float], Answer]
 Spawn = Callable[[Callable[[], None]], None]
+
+
+class Losses:
+    """Which notifications are to be lost next, each with all its copies and tries: of anybody, or of one user."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock
+        self._waiting: list[str | None] = []
+
+    def add(self, user_id: str | None) -> None:
+        """Lose the next notification, of `user_id` if there is one."""
+        with self._lock:
+            self._waiting.append(user_id)
+
+    def take(self, names: Iterable[str], delivery: str) -> str:
+        """Return how a notification about the user with these names is delivered: `lost`, or as it was meant to be."""
+        with self._lock:
+            fitting = (place for place, name in enumerate(self._waiting) if name is None or name in names)
+            place = None if delivery == "lost" else next(fitting, None)
+            if place is None:
+                return delivery
+            del self._waiting[place]
+            return "lost"
+
+    def reset(self) -> None:
+        """Lose nothing."""
+        with self._lock:
+            self._waiting.clear()
 
 
 @dataclass(frozen=True)

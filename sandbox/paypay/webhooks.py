@@ -77,6 +77,7 @@ class Notifier:
 
         `delivery` is one of `DELIVERIES`; beside it the dials apply.
         """
+        delivery = self._core.losses.take(self._register.names(user.key), delivery)
         copies = _copies(delivery, int(self._dials.number("webhook_copies", user.key) or 1))
         is_new = self._dials.text("webhook_copy_id", user.key) == "new"
         first = new_notification_id()
@@ -111,6 +112,7 @@ class Notifier:
             "requestedAt": requested_at,
         }
         message = Message(fields["notification_id"], fields["notification_type"], "", recon=fields)
+        delivery = self._core.losses.take((user.key,), delivery)
         for _ in range(_copies(delivery)):
             notification = self._notification(user, "recon", message, self._dice("recon", user))
             self._dispatch(user, notification, delivery, delay_s)

@@ -189,6 +189,7 @@ class VexoraProvider:
         user_id = application.user_id
         if not application.callback_url:
             return
+        delivery = self._core.losses.take((user_id,), delivery)
         dice = self._dice("callback", user_id)
         mode = _DIALLED.get(delivery) or self.dials.text("callback", user_id) or dice.variant("callback_body") or "json"
         delay_s = self.dials.number("callback_delay_s", user_id)

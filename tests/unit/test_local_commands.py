@@ -118,7 +118,7 @@ def test_another_simulator_takes_the_place_of_the_sandbox_and_nothing_else() -> 
 
 
 def test_a_description_is_enough_to_work_on_the_stack() -> None:
-    told = json.loads(json.dumps(description.of(_stack(), "honnin-local")))
+    told = json.loads(json.dumps(description.of(_stack(), "honnin-local", "whsec_key")))
     assert told["queues"] == {
         "EventQueue": _OUTPUTS["EventQueueUrl"],
         "DeadLetterQueue": _OUTPUTS["DeadLetterQueueUrl"],
@@ -128,7 +128,7 @@ def test_a_description_is_enough_to_work_on_the_stack() -> None:
 
 
 def test_a_shell_reads_the_exports(tmp_path: Path) -> None:
-    (tmp_path / "env").write_text(description.exports(description.of(_stack(sandbox_url=""), "honnin-local")))
+    (tmp_path / "env").write_text(description.exports(description.of(_stack(sandbox_url=""), "honnin-local", None)))
     script = '. ./env; echo "$MERCHANT_KEY|$HONNIN_ENDPOINT|$EVENT_BUS|${AWS_SESSION_TOKEN-none}|${SANDBOX_URL-none}"'
     said = subprocess.run(
         ["bash", "-c", script], cwd=tmp_path, env={"AWS_SESSION_TOKEN": "x"}, capture_output=True, text=True, check=True

@@ -47,7 +47,7 @@ def test_all_of_it_fits_80_columns_and_what_is_copied_is_whole() -> None:
     screen.show_results(console, [Result("goro", said, said, "no error [x]", ok=False, timeline=entries)])
     screen.show_recon(console, [{**file, "fileName": "kyc_passport_account_status_a_Client_20261128_20261128.csv"}])
     screen.show_differences(console, stack)
-    screen.show_addresses(console, description.of(stack, "honnin-local"))
+    screen.show_addresses(console, description.of(stack, "honnin-local", "whsec_key"))
 
     shown = console.export_text()
     assert max(len(line) for line in shown.splitlines()) <= 80
