@@ -62,6 +62,7 @@ def test_the_read_side_has_the_stable_shapes(stack: Stack) -> None:
         "submissionId": made["submissionId"],
         "stale": False,
         "reason": None,
+        "version": user["providers"]["vexora"]["version"],
     }
     page = stack.merchant.request("GET", f"/users/{user_id}/timeline?limit=1").json()
     assert page["entries"][0].keys() >= {"at", "eventId", "provider", "what", "cause", "from", "to"}

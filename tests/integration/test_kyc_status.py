@@ -54,12 +54,14 @@ def test_the_sample_event_gives_the_user_in_the_agreed_shape(stack: Deployment, 
     read_at = body["providers"]["vexora"].pop("readAt")
     assert read_at.endswith("Z")
     assert datetime.fromisoformat(read_at).utcoffset() is not None
+    [status] = stack.store.users.statuses("user-0001")
     vexora = {
         "status": "PENDING",
         "providerStatus": "0",
         "submissionId": submission_id,
         "stale": False,
         "reason": None,
+        "version": status.version,
     }
     verified = {"verified": False, "verifiedReason": "NOT_VERIFIED"}
     assert body == {"userId": "user-0001", "providers": {"vexora": vexora}, **verified}

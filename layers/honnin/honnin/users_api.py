@@ -27,6 +27,7 @@ USER_EXAMPLE: JsonDict = {
             "submissionId": "5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11",
             "stale": False,
             "reason": None,
+            "version": 1775012400000,
         },
         "paypay": {
             "status": "VERIFIED",
@@ -35,6 +36,7 @@ USER_EXAMPLE: JsonDict = {
             "scopes": ["get_kyc_info"],
             "linkExpiresAt": "2027-04-01T03:00:00.000Z",
             "facets": {"link": "ACTIVE", "kyc": "VERIFIED", "flag": "NONE"},
+            "version": 1775012700000,
         },
     },
     "verified": True,
@@ -57,6 +59,7 @@ class VexoraView(AnswerModel):
 
     `stale` is true if the submission is still not decided after 30 days of daily polls. `reason` is why Vexora rejected
     the user, in Vexora's own words (at most 200 characters); it may be personal data. It is null if there is none.
+    An event or a webhook about the user at Vexora that has a smaller `version` is of the past.
     """
 
     status: VexoraStatus
@@ -65,6 +68,7 @@ class VexoraView(AnswerModel):
     submission_id: str | None
     stale: bool
     reason: str | None
+    version: int
 
 
 class FacetsView(AnswerModel):
@@ -84,7 +88,8 @@ class PayPayView(AnswerModel):
     code or a status); `readAt` (UTC) is when it was read.
 
     `scopes` are the scopes that the user has agreed to. `linkExpiresAt` (UTC) is when the account link expires; null if
-    PayPay has not given a date.
+    PayPay has not given a date. An event or a webhook about the user at PayPay that has a smaller `version` is of the
+    past.
     """
 
     status: PayPayStatus
@@ -93,6 +98,7 @@ class PayPayView(AnswerModel):
     scopes: list[str]
     link_expires_at: UtcTime | None
     facets: FacetsView
+    version: int
 
 
 class ProvidersView(AnswerModel):
@@ -192,6 +198,7 @@ def _at_paypay(status: UserStatus) -> PayPayView:
         scopes=list(status.scopes),
         link_expires_at=status.link_expires_at,
         facets=FacetsView.model_validate(status.facets),
+        version=status.version,
     )
 
 
@@ -203,6 +210,7 @@ def _at_vexora(status: UserStatus, now: datetime) -> VexoraView:
         submission_id=status.submission_id,
         stale=status.status in OPEN and status.stale_at is not None and utc_text(now) >= status.stale_at,
         reason=status.reason,
+        version=status.version,
     )
 
 

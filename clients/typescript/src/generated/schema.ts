@@ -843,7 +843,8 @@ export interface components {
          *               "scopes": [
          *                 "get_kyc_info"
          *               ],
-         *               "status": "VERIFIED"
+         *               "status": "VERIFIED",
+         *               "version": 1775012700000
          *             },
          *             "vexora": {
          *               "providerStatus": "2",
@@ -851,7 +852,8 @@ export interface components {
          *               "reason": null,
          *               "stale": false,
          *               "status": "APPROVED",
-         *               "submissionId": "5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11"
+         *               "submissionId": "5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11",
+         *               "version": 1775012400000
          *             }
          *           },
          *           "userId": "user-0001",
@@ -889,7 +891,8 @@ export interface components {
          *     code or a status); `readAt` (UTC) is when it was read.
          *
          *     `scopes` are the scopes that the user has agreed to. `linkExpiresAt` (UTC) is when the account link expires; null if
-         *     PayPay has not given a date.
+         *     PayPay has not given a date. An event or a webhook about the user at PayPay that has a smaller `version` is of the
+         *     past.
          */
         PayPayView: {
             facets: components["schemas"]["FacetsView"];
@@ -898,6 +901,7 @@ export interface components {
             readAt: string | null;
             scopes: string[];
             status: components["schemas"]["PayPayStatus"];
+            version: number;
         };
         /** @description A problem of RFC 9457. Decide by `code`: it does not change. A problem names fields and rules, but never repeats a value, because it may be personal. */
         Problem: {
@@ -1499,7 +1503,8 @@ export interface components {
          *           "scopes": [
          *             "get_kyc_info"
          *           ],
-         *           "status": "VERIFIED"
+         *           "status": "VERIFIED",
+         *           "version": 1775012700000
          *         },
          *         "vexora": {
          *           "providerStatus": "2",
@@ -1507,7 +1512,8 @@ export interface components {
          *           "reason": null,
          *           "stale": false,
          *           "status": "APPROVED",
-         *           "submissionId": "5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11"
+         *           "submissionId": "5f0c9c1e-6f0b-4d52-9d0e-0c6b7e0c2a11",
+         *           "version": 1775012400000
          *         }
          *       },
          *       "userId": "user-0001",
@@ -1539,6 +1545,7 @@ export interface components {
          *
          *     `stale` is true if the submission is still not decided after 30 days of daily polls. `reason` is why Vexora rejected
          *     the user, in Vexora's own words (at most 200 characters); it may be personal data. It is null if there is none.
+         *     An event or a webhook about the user at Vexora that has a smaller `version` is of the past.
          */
         VexoraView: {
             providerStatus: string | null;
@@ -1547,6 +1554,7 @@ export interface components {
             stale: boolean;
             status: components["schemas"]["VexoraStatus"];
             submissionId: string | null;
+            version: number;
         };
     };
     responses: never;

@@ -21,7 +21,8 @@ class PayPayView:
     code or a status); `readAt` (UTC) is when it was read.
 
     `scopes` are the scopes that the user has agreed to. `linkExpiresAt` (UTC) is when the account link expires; null if
-    PayPay has not given a date.
+    PayPay has not given a date. An event or a webhook about the user at PayPay that has a smaller `version` is of the
+    past.
 
         Attributes:
             status (PayPayStatus): A user's status at PayPay.
@@ -45,6 +46,7 @@ class PayPayView:
                 They are independent: a user with a flag may have a verified KYC, and after a link has ended, `kyc` keeps its
                 last
                 value.
+            version (int):
     """
 
     status: PayPayStatus
@@ -53,6 +55,7 @@ class PayPayView:
     scopes: list[str]
     link_expires_at: datetime.datetime | None
     facets: FacetsView
+    version: int
 
     def to_dict(self) -> dict[str, Any]:
         status = self.status.value
@@ -76,6 +79,8 @@ class PayPayView:
 
         facets = self.facets.to_dict()
 
+        version = self.version
+
         field_dict: dict[str, Any] = {}
 
         field_dict.update(
@@ -86,6 +91,7 @@ class PayPayView:
                 "scopes": scopes,
                 "linkExpiresAt": link_expires_at,
                 "facets": facets,
+                "version": version,
             }
         )
 
@@ -139,6 +145,8 @@ class PayPayView:
 
         facets = FacetsView.from_dict(d.pop("facets"))
 
+        version = d.pop("version")
+
         pay_pay_view = cls(
             status=status,
             provider_status=provider_status,
@@ -146,6 +154,7 @@ class PayPayView:
             scopes=scopes,
             link_expires_at=link_expires_at,
             facets=facets,
+            version=version,
         )
 
         return pay_pay_view

@@ -27,13 +27,16 @@ class ProvidersView:
                 `stale` is true if the submission is still not decided after 30 days of daily polls. `reason` is why Vexora
                 rejected
                 the user, in Vexora's own words (at most 200 characters); it may be personal data. It is null if there is none.
+                An event or a webhook about the user at Vexora that has a smaller `version` is of the past.
             paypay (PayPayView | Unset): A user at PayPay. `providerStatus` is the value in PayPay's answer from which the
                 status was derived (a result
                 code or a status); `readAt` (UTC) is when it was read.
 
                 `scopes` are the scopes that the user has agreed to. `linkExpiresAt` (UTC) is when the account link expires;
                 null if
-                PayPay has not given a date.
+                PayPay has not given a date. An event or a webhook about the user at PayPay that has a smaller `version` is of
+                the
+                past.
     """
 
     vexora: VexoraView | Unset = UNSET

@@ -17,6 +17,7 @@ class VexoraView:
 
     `stale` is true if the submission is still not decided after 30 days of daily polls. `reason` is why Vexora rejected
     the user, in Vexora's own words (at most 200 characters); it may be personal data. It is null if there is none.
+    An event or a webhook about the user at Vexora that has a smaller `version` is of the past.
 
         Attributes:
             status (VexoraStatus): A user's status at Vexora. PENDING, UNDER_REVIEW, APPROVED and REJECTED are Vexora's
@@ -30,6 +31,7 @@ class VexoraView:
             submission_id (None | str):
             stale (bool):
             reason (None | str):
+            version (int):
     """
 
     status: VexoraStatus
@@ -38,6 +40,7 @@ class VexoraView:
     submission_id: None | str
     stale: bool
     reason: None | str
+    version: int
 
     def to_dict(self) -> dict[str, Any]:
         status = self.status.value
@@ -59,6 +62,8 @@ class VexoraView:
         reason: None | str
         reason = self.reason
 
+        version = self.version
+
         field_dict: dict[str, Any] = {}
 
         field_dict.update(
@@ -69,6 +74,7 @@ class VexoraView:
                 "submissionId": submission_id,
                 "stale": stale,
                 "reason": reason,
+                "version": version,
             }
         )
 
@@ -117,6 +123,8 @@ class VexoraView:
 
         reason = _parse_reason(d.pop("reason"))
 
+        version = d.pop("version")
+
         vexora_view = cls(
             status=status,
             provider_status=provider_status,
@@ -124,6 +132,7 @@ class VexoraView:
             submission_id=submission_id,
             stale=stale,
             reason=reason,
+            version=version,
         )
 
         return vexora_view
