@@ -7,6 +7,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { localStack } from "honnin-client/testing";
 
 const { honnin, sandbox, stack, awaitStatus, events, close } = await localStack();
@@ -15,7 +16,7 @@ const port = await freePort();
 const url = `http://127.0.0.1:${port}`;
 const file = join(mkdtempSync(join(tmpdir(), "shop-")), "customers.jsonl");
 let shop: ChildProcess;
-let stopHooks: () => Promise<void>;
+let stopHooks = async () => {};
 
 before(open);
 after(async () => {
@@ -122,7 +123,7 @@ async function call(method: string, path: string, body?: unknown): Promise<[numb
 }
 
 async function open(): Promise<void> {
-  shop = spawn(process.execPath, [join(import.meta.dirname, "main.js")], {
+  shop = spawn(process.execPath, [fileURLToPath(new URL("main.js", import.meta.url))], {
     stdio: ["ignore", "pipe", "inherit"],
     env: {
       ...process.env,
@@ -136,14 +137,14 @@ async function open(): Promise<void> {
       PORT: String(port),
     },
   });
-  await once(shop.stdout!, "data"); // it listens
+  await Promise.race([once(shop.stdout!, "data"), once(shop, "exit")]); // it listens, or it has said why not
   stopHooks = await sandbox.webhooksTo(`${url}/hooks`);
 }
 
 async function shut(): Promise<void> {
-  await stopHooks();
   shop.kill("SIGKILL");
   await once(shop, "exit");
+  await stopHooks();
 }
 
 async function freePort(): Promise<number> {

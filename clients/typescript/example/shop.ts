@@ -41,14 +41,14 @@ export class Shop {
 
   /** The address of PayPay's page, to be opened on the customer's phone. */
   async link(userId: string): Promise<Answer> {
-    const body = { userId, scopes: ["get_kyc_info" as const], returnUrl: this.setting.returnUrl };
+    const body = { userId, scopes: ["mini_app_kyc_passport" as const], returnUrl: this.setting.returnUrl };
     const { linkQRCodeURL } = await this.setting.honnin.createAccountLink({ body });
     return [201, { linkQRCodeURL }];
   }
 
   /** The customer comes back. `result` in the address proves nothing, so Honnin reads the KYC; it keeps the data. */
   async back(userId: string): Promise<Answer> {
-    await this.setting.honnin.getKyc({ path: { userId } });
+    await this.setting.honnin.getKycPassport({ path: { userId } });
     const user = await this.setting.honnin.getUser({ path: { userId } });
     this.setting.customers.see(user);
     return [200, { verified: user.verified }];

@@ -229,11 +229,11 @@ test("a night is over when its three files are compared", async () => {
   const { sandbox } = await localStack({ home });
   const files = ["kyc", "risk", "account"].map((fileType) => ({ fileType, day: "2026-11-28", sha256: `new-${fileType}` }));
   answers["POST /_sandbox/paypay/recon-night"] = { status: 200, body: { files } };
-  const report = (state: Record<string, string | null>[]) => ({ status: 200, body: { date: "2026-11-28", files: state, types: [] } });
-  const done = files.map((each) => ({ ...each, completedAt: "2026-11-28T12:00:00Z" }));
-  const old = files.map((each) => ({ ...each, sha256: "old", completedAt: "2026-11-28T11:00:00Z" }));
+  const report = (state: Record<string, string>[]) => ({ status: 200, body: { date: "2026-11-28", files: state, types: [] } });
+  const done = files.map((each) => ({ ...each, state: "COMPARED" }));
+  const old = done.map((each) => ({ ...each, sha256: "old" }));
   const path = "GET /v1/recon/reports/2026-11-28";
-  answers[path] = report([...old, ...done.slice(1), { ...done[0]!, completedAt: null }]);
+  answers[path] = report([...old, ...done.slice(1), { ...done[0]!, state: "STORED" }]);
   setTimeout(() => (answers[path] = report([...old, ...done])), 300);
   assert.equal(await sandbox.reconNight(), "2026-11-28");
   const invoked = calls().filter(([, path]) => path === "/2015-03-31/functions/recon/invocations");

@@ -63,7 +63,10 @@ export class Sandbox {
     await this.control("PUT", `/dials/${provider}${user === undefined ? "" : `/${encodeURIComponent(user)}`}`, dials);
   }
 
-  /** PayPay makes the recon files of today, and Honnin downloads and compares them. Returns the day, in Japan. */
+  /**
+   * PayPay makes the recon files of today, and Honnin downloads and compares them. Users whom they name are read again
+   * shortly afterwards. Resolves with the day, in Japan.
+   */
   async reconNight(): Promise<string> {
     const { files } = (await this.control("POST", "/paypay/recon-night", { day: "today" })) as { files: ReconFile[] };
     const day = files[0]?.day ?? "";
@@ -71,14 +74,14 @@ export class Sandbox {
       await this.held.invoke("ReconDownloadFunctionName"); // its schedule would do the same within a minute
       const report = await this.honnin.getReconReport({ path: { date: day } }).catch(() => undefined);
       const isDone = (file: ReconFile) =>
-        report?.files.some((each) => each.fileType === file.fileType && each.sha256 === file.sha256 && each.completedAt);
+        report?.files.some((each) => each.fileType === file.fileType && each.sha256 === file.sha256 && each.state === "COMPARED");
       return files.every(isDone) || undefined;
     };
     await until(compared, NIGHT_S, () => `Honnin has not compared the recon files of ${day} within ${NIGHT_S} s.`);
     return day;
   }
 
-  /** Honnin asks Vexora about open submissions, as it does by itself every ten minutes. */
+  /** Honnin asks Vexora about open submissions that are due, as it does by itself every ten minutes. */
   async poll(): Promise<void> {
     await this.held.invoke("VexoraStatusPollFunctionName");
   }
