@@ -30,9 +30,11 @@ export class Customers {
 
   /** From a webhook. It is stored when this returns; the same one again changes nothing. */
   hear({ type, data }: MerchantWebhook): void {
-    if (type === "kyc.status.changed") this.learn(data.userId, data.provider, { version: data.version, status: data.to });
+    if (type === "kyc.status.changed")
+      this.learn(data.userId, data.provider, { version: data.version, status: data.to });
     // Of both providers. The version stays, for what arrives late.
-    if (type === "user.erased") for (const each of PROVIDERS) this.learn(data.userId, each, { version: data.version, status: null });
+    if (type === "user.erased")
+      for (const each of PROVIDERS) this.learn(data.userId, each, { version: data.version, status: null });
   }
 
   /** From an answer of Honnin. */

@@ -15,7 +15,9 @@ const catchUp = () => shop.catchUp().catch((error: unknown) => console.error(err
 
 await catchUp();
 setInterval(catchUp, CATCH_UP_MS);
-const listening = server(shop).listen(Number(set("PORT")), "127.0.0.1", () => console.log("Listening:", listening.address()));
+const listening = server(shop).listen(Number(set("PORT")), "127.0.0.1", () =>
+  console.log("Listening:", listening.address()),
+);
 
 function set(name: string): string {
   const value = process.env[name];

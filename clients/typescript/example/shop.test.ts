@@ -25,12 +25,19 @@ after(async () => {
 });
 
 test("whom Vexora approves may withdraw, and whom it rejects may not", async () => {
-  for (const [outcome, status] of [["approve", "APPROVED"], ["reject", "REJECTED"]] as const) {
+  for (const [outcome, status] of [
+    ["approve", "APPROVED"],
+    ["reject", "REJECTED"],
+  ] as const) {
     const id = customer();
     const user = sandbox.user(id);
     const form = { formId: `form-${id}`, usernameFurigana: "テスト ハナコ" };
     assert.deepEqual(await call("POST", `/customers/${id}/submission`, form), [202, { status: "PENDING" }]);
-    assert.deepEqual(await call("POST", `/customers/${id}/submission`, form), [202, { status: "PENDING" }], "the same form");
+    assert.deepEqual(
+      await call("POST", `/customers/${id}/submission`, form),
+      [202, { status: "PENDING" }],
+      "the same form",
+    );
     assert.equal((await call("POST", `/customers/${id}/withdrawals`))[0], 403);
     await user[outcome]();
     await knows(id, { vexora: status });
@@ -42,7 +49,10 @@ test("a customer links PayPay; a flag takes the verification away, and clearing 
   const id = await linked();
   await sandbox.user(id).flag();
   await knows(id, { paypay: "RISK_FLAGGED" });
-  assert.deepEqual(await call("POST", `/customers/${id}/withdrawals`), [403, { verifiedReason: "PAYPAY_RISK_FLAGGED" }]);
+  assert.deepEqual(await call("POST", `/customers/${id}/withdrawals`), [
+    403,
+    { verifiedReason: "PAYPAY_RISK_FLAGGED" },
+  ]);
   await sandbox.user(id).clearFlag();
   await knows(id, { paypay: "VERIFIED" });
 });

@@ -72,7 +72,12 @@ export class Shop {
     const changed = new Set<string>();
     let cursor: string | null = null;
     do {
-      const query = { from: japanese(Date.now() - DAY_MS), to: japanese(Date.now()), limit: 100, ...(cursor ? { cursor } : {}) };
+      const query = {
+        from: japanese(Date.now() - DAY_MS),
+        to: japanese(Date.now()),
+        limit: 100,
+        ...(cursor ? { cursor } : {}),
+      };
       const page = await honnin.listChanges({ query });
       for (const { userId } of page.changes) changed.add(userId);
       cursor = page.cursor;
@@ -90,7 +95,9 @@ export class Shop {
 export function server(shop: Shop): ReturnType<typeof createServer> {
   return createServer(async (request, response) => {
     const [status, body] = await answered(shop, request).catch(failed);
-    response.writeHead(status, { "Content-Type": "application/json" }).end(body === undefined ? undefined : JSON.stringify(body));
+    response
+      .writeHead(status, { "Content-Type": "application/json" })
+      .end(body === undefined ? undefined : JSON.stringify(body));
   });
 }
 

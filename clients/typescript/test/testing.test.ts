@@ -67,7 +67,8 @@ after(() => {
 beforeEach(() => {
   [asked, answers] = [[], {}];
   home = mkdtempSync(join(tmpdir(), "honnin-"));
-  for (const folder of ["local", ".venv/bin", "build/local/run", "build/local/mine"]) mkdirSync(join(home, folder), { recursive: true });
+  for (const folder of ["local", ".venv/bin", "build/local/run", "build/local/mine"])
+    mkdirSync(join(home, folder), { recursive: true });
   for (const mark of ["template.yaml", "local/stack.py"]) writeFileSync(join(home, mark), "");
   writeFileSync(join(home, "Makefile"), MAKEFILE);
   writeFileSync(join(home, ".venv/bin/honninctl"), HONNINCTL);
@@ -81,7 +82,13 @@ afterEach(() => {
 
 /** What the stack tells once it is up. */
 function describe(more: object): void {
-  const told = { name: "run", region: "ap-northeast-1", endpoint: at(), merchantApiUrl: `${at()}/v1`, sandboxUrl: at() };
+  const told = {
+    name: "run",
+    region: "ap-northeast-1",
+    endpoint: at(),
+    merchantApiUrl: `${at()}/v1`,
+    sandboxUrl: at(),
+  };
   const keys = { merchantKey: KEY, operatorKey: KEY, merchantWebhookSecret: SECRET };
   const outputs = { ReconDownloadFunctionName: "recon", VexoraStatusPollFunctionName: "poll" };
   writeFileSync(join(home, "stack.json"), JSON.stringify({ ...told, ...keys, outputs, ...more }));
@@ -89,10 +96,16 @@ function describe(more: object): void {
 
 const running = () => writeFileSync(join(home, "build/local/run/stack.json"), readFileSync(join(home, "stack.json")));
 const log = () => (existsSync(join(home, "log")) ? readFileSync(join(home, "log"), "utf8").trim().split("\n") : []);
-const calls = () => asked.map(({ method, path, body }) => [method, path.replace("/_sandbox", ""), body]).filter(([, path]) => !String(path).endsWith("/health"));
+const calls = () =>
+  asked
+    .map(({ method, path, body }) => [method, path.replace("/_sandbox", ""), body])
+    .filter(([, path]) => !String(path).endsWith("/health"));
 
 async function failure(call: Promise<unknown>): Promise<string> {
-  const error = await call.then(() => undefined, (raised: unknown) => raised);
+  const error = await call.then(
+    () => undefined,
+    (raised: unknown) => raised,
+  );
   assert.ok(error instanceof LocalStackError, String(error));
   return error.message;
 }
@@ -127,7 +140,12 @@ test("many that begin at once start it once", async () => {
 });
 
 test("the environment says which one, and the options win over it", async () => {
-  Object.assign(process.env, { HONNIN_HOME: home, HONNIN_NAME: "mine", HONNIN_PARAMETERS: "A=1 B=2", HONNIN_SANDBOX: "off" });
+  Object.assign(process.env, {
+    HONNIN_HOME: home,
+    HONNIN_NAME: "mine",
+    HONNIN_PARAMETERS: "A=1 B=2",
+    HONNIN_SANDBOX: "off",
+  });
   await localStack();
   await localStack({ name: "run", parameters: { C: "3" }, sandbox: "on" });
   assert.deepEqual(log(), ["up mine A=1 B=2 off", "up run C=3"]);
@@ -149,7 +167,10 @@ test("each reason why there is no stack is a sentence", async () => {
 });
 
 test("a description that nobody stands behind any more is not taken", async () => {
-  writeFileSync(join(home, "build/local/run/stack.json"), JSON.stringify({ endpoint: "http://127.0.0.1:1", sandboxUrl: null }));
+  writeFileSync(
+    join(home, "build/local/run/stack.json"),
+    JSON.stringify({ endpoint: "http://127.0.0.1:1", sandboxUrl: null }),
+  );
   await (await localStack({ home })).close();
   assert.deepEqual(log(), ["up run", "down run"]);
 });
@@ -170,7 +191,7 @@ test("each act is one call of the sandbox, and applications to Vexora wait", asy
   await sandbox.loseNextWebhook();
   await sandbox.loseNextWebhook("shop:1@a");
   await sandbox.maintenance(async () => void (await sandbox.dials("vexora", { review: "approve" })));
-  await sandbox.poll();
+  await user.expireLink();
   const at = "shop%3A1%40a";
   assert.deepEqual(calls(), [
     ["PUT", `/dials/vexora/${at}`, { review: "none" }],
@@ -188,9 +209,8 @@ test("each act is one call of the sandbox, and applications to Vexora wait", asy
     ["PUT", "/dials/paypay", { maintenance: "on" }],
     ["PUT", "/dials/vexora", { review: "approve" }],
     ["PUT", "/dials/paypay", { maintenance: null }],
-    ["POST", "/2015-03-31/functions/poll/invocations", {}],
+    ["POST", `/paypay/users/${at}/authorization`, { state: "expired" }],
   ]);
-  assert.match(asked.at(-1)?.headers.authorization ?? "", /\/ap-northeast-1\/lambda\/aws4_request/);
 });
 
 test("whom nobody has submitted is decided at the application, and a decision is not taken back", async () => {
@@ -200,7 +220,11 @@ test("whom nobody has submitted is decided at the application, and a decision is
   answers[`POST ${review}`] = { status: 404, body: { error: "has not applied" } };
   answers["GET /_sandbox/vexora/users/u"] = { status: 200, body: { status: null } };
   await sandbox.user("u").approve("lost");
-  assert.deepEqual(calls().at(-1), ["PUT", "/dials/vexora/u", { review: "approve", review_delay_s: 0, callback: "dropped" }]);
+  assert.deepEqual(calls().at(-1), [
+    "PUT",
+    "/dials/vexora/u",
+    { review: "approve", review_delay_s: 0, callback: "dropped" },
+  ]);
   answers[`POST ${review}`] = { status: 409, body: { error: "is decided already" } };
   answers["GET /_sandbox/vexora/users/u"] = { status: 200, body: { status: "2" } };
   await sandbox.user("u").approve();
@@ -209,34 +233,69 @@ test("whom nobody has submitted is decided at the application, and a decision is
   assert.match(await failure(sandbox.user("u").flag()), /\(404\).*has not linked/);
 });
 
+test("Vexora is asked until it has been asked about the user", async () => {
+  running();
+  const { sandbox } = await localStack({ home });
+  const asks = (times: number) =>
+    (answers["GET /_sandbox/vexora/users/u"] = { status: 200, body: { query_calls: times } });
+  asks(1);
+  setTimeout(asks, 300, 2);
+  await sandbox.user("u").poll();
+  const invoked = asked.filter(({ path }) => path === "/2015-03-31/functions/poll/invocations");
+  assert.ok(invoked.length > 1);
+  assert.match(invoked[0]?.headers.authorization ?? "", /\/ap-northeast-1\/lambda\/aws4_request/);
+  assert.match(await failure(sandbox.user("u").poll({ timeoutS: 0 })), /is a submission open/);
+  const failed = { status: 200, body: { errorType: "KeyError" }, headers: { "X-Amz-Function-Error": "Unhandled" } };
+  answers["POST /2015-03-31/functions/poll/invocations"] = failed;
+  assert.match(await failure(sandbox.user("u").poll()), /VexoraStatusPollFunctionName failed.*KeyError/);
+});
+
 test("a user links in the browser's way", async () => {
   running();
   const { sandbox } = await localStack({ home });
   answers["POST /v1/paypay/account-links"] = { status: 201, body: { linkQRCodeURL: `${at()}/consent` } };
   answers["POST /consent"] = { status: 303, body: {}, headers: { Location: `${at()}/callback?token=1` } };
-  answers["GET /callback?token=1"] = { status: 302, body: {}, headers: { Location: "https://shop.example.jp/?result=succeeded" } };
+  answers["GET /callback?token=1"] = {
+    status: 302,
+    body: {},
+    headers: { Location: "https://shop.example.jp/?result=succeeded" },
+  };
   await sandbox.user("u").link();
   const [, link, consent] = calls();
-  assert.deepEqual(link?.[2], { userId: "u", scopes: ["mini_app_kyc_passport", "get_kyc_info"], returnUrl: `${at()}/shop/return` });
+  assert.deepEqual(link?.[2], {
+    userId: "u",
+    scopes: ["mini_app_kyc_passport", "get_kyc_info"],
+    returnUrl: `${at()}/shop/return`,
+  });
   assert.equal(consent?.[2], "decision=allow");
   assert.equal(await sandbox.user("u").decline(`${at()}/consent`), "https://shop.example.jp/?result=succeeded");
   answers["POST /consent"] = { status: 410, body: {} };
   assert.match(await failure(sandbox.user("u").allow(`${at()}/consent`)), /HTTP 410/);
 });
 
-test("a night is over when its three files are compared", async () => {
+test("a night is over when all files are compared of which PayPay has told", async () => {
   running();
   const { sandbox } = await localStack({ home });
-  const files = ["kyc", "risk", "account"].map((fileType) => ({ fileType, day: "2026-11-28", sha256: `new-${fileType}` }));
+  const day = "2026-11-28";
+  const files = ["kyc", "risk", "lost"].map((sha256) => ({
+    day,
+    sha256,
+    notification: sha256 === "lost" ? "dropped" : "delivered",
+  }));
   answers["POST /_sandbox/paypay/recon-night"] = { status: 200, body: { files } };
-  const report = (state: Record<string, string>[]) => ({ status: 200, body: { date: "2026-11-28", files: state, types: [] } });
-  const done = files.map((each) => ({ ...each, state: "COMPARED" }));
-  const old = done.map((each) => ({ ...each, sha256: "old" }));
-  const path = "GET /v1/recon/reports/2026-11-28";
-  answers[path] = report([...old, ...done.slice(1), { ...done[0]!, state: "STORED" }]);
-  setTimeout(() => (answers[path] = report([...old, ...done])), 300);
-  assert.equal(await sandbox.reconNight(), "2026-11-28");
-  const invoked = calls().filter(([, path]) => path === "/2015-03-31/functions/recon/invocations");
+  answers["GET /_sandbox/paypay/recon-files"] = {
+    status: 200,
+    body: { files: [...files, { ...files[0], day: "2026-11-01", sha256: "old" }] },
+  };
+  const report = (...states: string[]) => {
+    const reported = states.map((state, at) => ({ sha256: files[at]?.sha256, state }));
+    answers[`GET /v1/recon/reports/${day}`] = { status: 200, body: { date: day, files: reported, types: [] } };
+  };
+  answers[`GET /v1/recon/reports/${day}`] = { status: 404, body: { ...UNKNOWN, code: "recon-day-unknown" } };
+  setTimeout(report, 300, "COMPARED", "STORED");
+  setTimeout(report, 600, "COMPARED", "COMPARED");
+  assert.equal(await sandbox.reconNight(), day);
+  const invoked = asked.filter(({ path }) => path === "/2015-03-31/functions/recon/invocations");
   assert.ok(invoked.length > 1);
 });
 
@@ -249,8 +308,20 @@ test("what was waited for in vain is told with what is there instead", async () 
     await failure(awaitStatus("u", { status: "VERIFIED", timeoutS: 0 })),
     "u is not VERIFIED after 0 s.\nHonnin does not know this user.",
   );
-  const user = { userId: "u", verified: false, verifiedReason: "NOT_VERIFIED", providers: { paypay: { status: "LINKED" } } };
-  const entry = { at: "2026-11-28T12:00:00Z", provider: "paypay", what: "linked", cause: "user", from: "LINK_PENDING", to: "LINKED" };
+  const user = {
+    userId: "u",
+    verified: false,
+    verifiedReason: "NOT_VERIFIED",
+    providers: { paypay: { status: "LINKED" } },
+  };
+  const entry = {
+    at: "2026-11-28T12:00:00Z",
+    provider: "paypay",
+    what: "linked",
+    cause: "user",
+    from: "LINK_PENDING",
+    to: "LINKED",
+  };
   answers["GET /v1/users/u"] = { status: 200, body: user };
   answers["GET /v1/users/u/timeline?limit=5"] = { status: 200, body: { entries: [entry], cursor: null } };
   for (const [wanted, said] of [
@@ -265,7 +336,12 @@ test("what was waited for in vain is told with what is there instead", async () 
         "The latest entries of the timeline:\n  2026-11-28T12:00:00Z paypay linked (user): LINK_PENDING -> LINKED",
     );
   }
-  for (const wanted of [{}, { status: "LINKED" }, { status: "LINKED", provider: "paypay", verified: false }, { provider: "paypay" }] as const) {
+  for (const wanted of [
+    {},
+    { status: "LINKED" },
+    { status: "LINKED", provider: "paypay", verified: false },
+    { provider: "paypay" },
+  ] as const) {
     assert.equal((await awaitStatus("u", wanted)).userId, "u");
   }
 });
@@ -295,7 +371,11 @@ test("merchant webhooks are received, verified", async () => {
   const send = async (secret: string) => {
     const now = new Date();
     const signature = new StandardWebhook(secret).sign("msg_1", now, body);
-    const headers = { "webhook-id": "msg_1", "webhook-timestamp": String(Math.floor(+now / 1000)), "webhook-signature": signature };
+    const headers = {
+      "webhook-id": "msg_1",
+      "webhook-timestamp": String(Math.floor(+now / 1000)),
+      "webhook-signature": signature,
+    };
     return (await fetch(hooks.url, { method: "POST", body, headers })).status;
   };
   assert.equal(await send(`whsec_${Buffer.from("x".repeat(32)).toString("base64")}`), 401);

@@ -40,8 +40,12 @@ export class Events {
     const stop = () => child.kill();
     process.once("exit", stop);
     const ended = new Promise<never>((_, failed) => {
-      const fail = () => failed(new LocalStackError(`honninctl local events has ended: ${events.said.trim() || "without a word"}`));
-      child.once("error", fail).once("close", fail).once("close", () => process.off("exit", stop));
+      const fail = () =>
+        failed(new LocalStackError(`honninctl local events has ended: ${events.said.trim() || "without a word"}`));
+      child
+        .once("error", fail)
+        .once("close", fail)
+        .once("close", () => process.off("exit", stop));
     });
     ended.catch(() => undefined); // it ends with `close`, too
     createInterface(child.stdout as Readable).on("line", (line) => events.all.push(JSON.parse(line) as DomainEvent));

@@ -3,21 +3,27 @@ import type { Honnin } from "../client.js";
 import type { AccountLinkRequest } from "../generated/schema.js";
 import { LocalStackError } from "./errors.js";
 import type { HeldStack } from "./stack.js";
-import { until } from "./waiting.js";
+import { known, type Patience, until } from "./waiting.js";
 
 /** How Honnin is told of a change: as usual, never, twice, or 60 seconds late. */
 export type Delivery = "sent" | "lost" | "twice" | "late";
 type Scopes = AccountLinkRequest["scopes"];
 
-const CALLBACKS: Record<Delivery, string | null> = { sent: null, lost: "dropped", twice: "duplicated", late: "delayed" };
+const CALLBACKS: Record<Delivery, string | null> = {
+  sent: null,
+  lost: "dropped",
+  twice: "duplicated",
+  late: "delayed",
+};
 const APPROVED = "2"; // Vexora's authenticationStatus
 const SCOPES: Scopes = ["mini_app_kyc_passport", "get_kyc_info"];
 const NIGHT_S = 180;
 
 interface ReconFile {
-  fileType: string;
   day: string;
   sha256: string;
+  /** How far the notification is; null without one. */
+  notification: string | null;
 }
 
 /** The sandbox of a stack. Each method rejects with a `LocalStackError` if the sandbox refuses it. */
@@ -68,22 +74,21 @@ export class Sandbox {
    * shortly afterwards. Resolves with the day, in Japan.
    */
   async reconNight(): Promise<string> {
-    const { files } = (await this.control("POST", "/paypay/recon-night", { day: "today" })) as { files: ReconFile[] };
-    const day = files[0]?.day ?? "";
+    const made = (await this.control("POST", "/paypay/recon-night", { day: "today" })) as { files: ReconFile[] };
+    const day = made.files[0]?.day ?? "";
     const compared = async () => {
-      await this.held.invoke("ReconDownloadFunctionName"); // its schedule would do the same within a minute
-      const report = await this.honnin.getReconReport({ path: { date: day } }).catch(() => undefined);
-      const isDone = (file: ReconFile) =>
-        report?.files.some((each) => each.fileType === file.fileType && each.sha256 === file.sha256 && each.state === "COMPARED");
-      return files.every(isDone) || undefined;
+      await this.invoke("ReconDownloadFunctionName"); // its schedule would do the same within a minute
+      const report = await known(this.honnin.getReconReport({ path: { date: day } }), "recon-day-unknown");
+      const now = (await this.control("GET", "/paypay/recon-files")) as { files: ReconFile[] };
+      const told = now.files.filter(
+        (each) => each.day === day && each.notification !== null && each.notification !== "dropped",
+      );
+      const isCompared = ({ sha256 }: ReconFile) =>
+        report?.files.some((each) => each.sha256 === sha256 && each.state === "COMPARED");
+      return told.every(isCompared) || undefined;
     };
     await until(compared, NIGHT_S, () => `Honnin has not compared the recon files of ${day} within ${NIGHT_S} s.`);
     return day;
-  }
-
-  /** Honnin asks Vexora about open submissions that are due, as it does by itself every ten minutes. */
-  async poll(): Promise<void> {
-    await this.held.invoke("VexoraStatusPollFunctionName");
   }
 
   /** Passes merchant webhooks on to `url`, from now until the function that it resolves with is called. */
@@ -97,6 +102,11 @@ export class Sandbox {
     this.users.clear();
   }
 
+  /** Runs a function of Honnin without its schedule; `output` names it. */
+  async invoke(output: string): Promise<void> {
+    await this.held.invoke(output);
+  }
+
   /** Calls the sandbox's control API (sandbox/__init__.py). */
   async control(method: string, path: string, body?: unknown): Promise<unknown> {
     const { status, answer } = await this.asked(method, path, body);
@@ -106,7 +116,8 @@ export class Sandbox {
 
   /** The same, without deciding about the status. */
   async asked(method: string, path: string, body?: unknown): Promise<{ status: number; answer: unknown }> {
-    const init = body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
+    const init =
+      body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
     const response = await fetch(`${this.url}/_sandbox${path}`, { method, ...init });
     return { status: response.status, answer: await response.json().catch(() => null) };
   }
@@ -137,6 +148,18 @@ export class SandboxUser {
     await this.review("reject", delivery);
   }
 
+  /** Honnin asks Vexora about the open submission now, not some time later. So it finds what a lost callback would have told. */
+  async poll({ timeoutS = 60 }: Patience = {}): Promise<void> {
+    const asked = async () =>
+      ((await this.sandbox.control("GET", this.path("vexora"))) as { query_calls: number }).query_calls;
+    const before = await asked();
+    const polled = async () => {
+      await this.sandbox.invoke("VexoraStatusPollFunctionName");
+      return (await asked()) > before || undefined; // in its first seconds a submission is not asked about
+    };
+    await until(polled, timeoutS, () => `Honnin has not asked Vexora about ${this.id}: is a submission open?`);
+  }
+
   /** Vexora's last callback goes out once more. */
   async resultAgain(delivery: Delivery = "sent"): Promise<void> {
     await this.act("vexora", "review", { outcome: "again" }, delivery);
@@ -159,12 +182,18 @@ export class SandboxUser {
   }
 
   /** PayPay has updated the KYC: `completed` false makes its reads answer KYC_NOT_COMPLETED. */
-  async updateKyc(change: { completed?: boolean; data?: Record<string, unknown> } = {}, delivery: Delivery = "sent"): Promise<void> {
+  async updateKyc(
+    change: { completed?: boolean; data?: Record<string, unknown> } = {},
+    delivery: Delivery = "sent",
+  ): Promise<void> {
     await this.act("paypay", "kyc-updated", change, delivery);
   }
 
   /** PayPay flags the user. */
-  async flag(flag: "UNACCEPTABLE_OP" | "KYC_UPDATE_REQUIRED" = "UNACCEPTABLE_OP", delivery: Delivery = "sent"): Promise<void> {
+  async flag(
+    flag: "UNACCEPTABLE_OP" | "KYC_UPDATE_REQUIRED" = "UNACCEPTABLE_OP",
+    delivery: Delivery = "sent",
+  ): Promise<void> {
     await this.act("paypay", "risk", { flag }, delivery);
   }
 
@@ -182,6 +211,12 @@ export class SandboxUser {
     await this.act("paypay", "authorization", { state: "unlinked" }, delivery);
   }
 
+  /** The authorization ends now; PayPay sends no webhook of that. */
+  async expireLink(): Promise<void> {
+    await this.waits;
+    await this.sandbox.control("POST", this.path("paypay", "authorization"), { state: "expired" });
+  }
+
   private async act(provider: string, what: string, change: object, delivery: Delivery): Promise<void> {
     await this.waits;
     await this.sandbox.control("POST", this.path(provider, what), { ...change, delivery });
@@ -192,7 +227,8 @@ export class SandboxUser {
     const path = this.path("vexora", "review");
     const { status, answer } = await this.sandbox.asked("POST", path, { outcome, delivery });
     if (status < 300) return;
-    if (status !== 404 && status !== 409) throw new LocalStackError(`the sandbox refuses POST ${path} (${status}): ${JSON.stringify(answer)}`);
+    if (status !== 404 && status !== 409)
+      throw new LocalStackError(`the sandbox refuses POST ${path} (${status}): ${JSON.stringify(answer)}`);
     const known = (await this.sandbox.control("GET", this.path("vexora"))) as { status: string | null };
     if (known.status === APPROVED) {
       if (outcome === "approve") return;
@@ -203,7 +239,11 @@ export class SandboxUser {
 
   private async press(linkQRCodeURL: string, decision: string): Promise<string> {
     await this.waits;
-    const pressed = await fetch(linkQRCodeURL, { method: "POST", body: new URLSearchParams({ decision }), redirect: "manual" });
+    const pressed = await fetch(linkQRCodeURL, {
+      method: "POST",
+      body: new URLSearchParams({ decision }),
+      redirect: "manual",
+    });
     const back = await fetch(whereTo(pressed), { redirect: "manual" });
     return whereTo(back);
   }
@@ -216,5 +256,7 @@ export class SandboxUser {
 function whereTo(response: Response): string {
   const place = response.headers.get("Location");
   if (place) return new URL(place, response.url).href;
-  throw new LocalStackError(`${new URL(response.url).origin} answers HTTP ${response.status}, and sends the browser nowhere`);
+  throw new LocalStackError(
+    `${new URL(response.url).origin} answers HTTP ${response.status}, and sends the browser nowhere`,
+  );
 }

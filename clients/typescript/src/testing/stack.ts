@@ -113,7 +113,8 @@ export class HeldStack {
 
 function homeOf(options: StackOptions): string {
   const given = options.home ?? process.env.HONNIN_HOME;
-  if (!given) throw new LocalStackError("where is Honnin? Set HONNIN_HOME to a checkout of its repository, or pass home");
+  if (!given)
+    throw new LocalStackError("where is Honnin? Set HONNIN_HOME to a checkout of its repository, or pass home");
   const home = resolve(given);
   if (MARKS.every((mark) => existsSync(join(home, mark)))) return home;
   throw new LocalStackError(`${home} is no checkout of Honnin: it has no ${MARKS.join(" and no ")}`);
@@ -132,9 +133,17 @@ async function answering(folder: string): Promise<StackDescription | undefined> 
   const text = await readFile(join(folder, "stack.json"), "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
   const told = JSON.parse(text) as StackDescription;
-  const asked = [`${told.endpoint}/_ministack/health`, ...(told.sandboxUrl ? [`${told.sandboxUrl}/_sandbox/health`] : [])];
+  const asked = [
+    `${told.endpoint}/_ministack/health`,
+    ...(told.sandboxUrl ? [`${told.sandboxUrl}/_sandbox/health`] : []),
+  ];
   const answered = await Promise.all(
-    asked.map((url) => fetch(url, { signal: AbortSignal.timeout(HEALTH_MS) }).then((answer) => answer.ok, () => false)),
+    asked.map((url) =>
+      fetch(url, { signal: AbortSignal.timeout(HEALTH_MS) }).then(
+        (answer) => answer.ok,
+        () => false,
+      ),
+    ),
   );
   return answered.every(Boolean) ? told : undefined;
 }

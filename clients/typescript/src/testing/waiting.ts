@@ -22,7 +22,11 @@ export interface Wanted extends Patience {
 }
 
 /** The first value of `look` that is not undefined. Rejects with a `LocalStackError` after the time. */
-export async function until<T>(look: () => T | undefined | Promise<T | undefined>, timeoutS: number, late: () => string | Promise<string>): Promise<T> {
+export async function until<T>(
+  look: () => T | undefined | Promise<T | undefined>,
+  timeoutS: number,
+  late: () => string | Promise<string>,
+): Promise<T> {
   const end = performance.now() + timeoutS * 1000;
   for (;;) {
     const found = await look();
@@ -38,9 +42,18 @@ export interface About extends Patience {
 }
 
 /** What `look` finds once it has come. `come` names all that has come, for the message. */
-export async function arrival<T>(type: string, { userId, timeoutS = 60 }: About, look: () => T | undefined, come: () => string[]): Promise<T> {
+export async function arrival<T>(
+  type: string,
+  { userId, timeoutS = 60 }: About,
+  look: () => T | undefined,
+  come: () => string[],
+): Promise<T> {
   const whose = userId === undefined ? "" : ` of ${userId}`;
-  return until(look, timeoutS, () => `No ${type}${whose} has come within ${timeoutS} s. What has come: ${come().join(", ") || "nothing"}.`);
+  return until(
+    look,
+    timeoutS,
+    () => `No ${type}${whose} has come within ${timeoutS} s. What has come: ${come().join(", ") || "nothing"}.`,
+  );
 }
 
 /** The user as the API gives it, once it is as wanted. */
@@ -61,10 +74,10 @@ export async function awaitStatus(honnin: Honnin, userId: string, wanted: Wanted
   });
 }
 
-/** undefined for a user whom Honnin does not know. */
-async function known<T>(answer: Promise<T>): Promise<T | undefined> {
+/** undefined for what Honnin does not know. */
+export async function known<T>(answer: Promise<T>, code = "user-unknown"): Promise<T | undefined> {
   return answer.catch((error: unknown) => {
-    if (error instanceof RefusedError && error.code === "user-unknown") return undefined;
+    if (error instanceof RefusedError && error.code === code) return undefined;
     throw error;
   });
 }
