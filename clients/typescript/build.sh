@@ -8,7 +8,7 @@ built=../../build/clients
 mkdir -p "$built"
 ln -sfn ../../.node/node_modules node_modules
 if [ "${1:-}" = pack ]; then
-    rm -rf dist
+    rm -rf dist "$built"/honnin-client-*.tgz
     node_modules/.bin/tsc -p .
     npm pack --silent --ignore-scripts --pack-destination "$built" >/dev/null
     exit 0

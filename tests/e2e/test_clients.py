@@ -18,6 +18,7 @@ from local import demo
 from local.demo_paypay import press_allow
 from local.paths import ROOT
 from local.stack import Stack
+from tests.e2e.test_webhook_receivers import need_node
 
 pytestmark = pytest.mark.e2e
 
@@ -43,9 +44,7 @@ def honnin(stack: Stack) -> Iterator[Honnin]:
 @pytest.fixture(scope="module")
 def typescript() -> Path:
     """The TypeScript client with its tests, compiled."""
-    if not (ROOT / ".node" / ".installed").exists():
-        missing = "no .node with what requirements/node/package-lock.json names (local/node.sh says why)"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    need_node()
     subprocess.run([ROOT / "clients" / "typescript" / "build.sh"], check=True, timeout=120)
     return BUILT
 

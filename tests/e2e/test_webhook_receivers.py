@@ -123,14 +123,14 @@ class Running:
 def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
     language = request.param
     if language == "js":
-        _need_node()
+        need_node()
         (tmp_path / "node_modules").symlink_to(NODE_MODULES)
     made = Running(language, tmp_path)
     yield made
     made.stop()
 
 
-def _need_node() -> None:
+def need_node() -> None:
     """Skip without Node and its packages (local/node.sh); fail in CI."""
     installed = NODE_MODULES.parent / ".installed"
     if shutil.which("node") is None:
@@ -261,10 +261,10 @@ def test_without_node_or_its_packages_it_is_skipped_and_in_ci_fails_with_the_rea
     monkeypatch.setattr(sys.modules[__name__], "NODE_MODULES", tmp_path / "node_modules")
     monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/node")
     with pytest.raises(outcome, match=r"local/node\.sh"):
-        _need_node()
+        need_node()
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(outcome, match="no node on the PATH"):
-        _need_node()
+        need_node()
 
 
 @pytest.fixture
