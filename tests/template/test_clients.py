@@ -56,12 +56,6 @@ def test_the_clients_know_the_events_and_the_webhooks_but_not_what_providers_sen
     assert not {"PayPayNotification", "VexoraResult"} & schemas.keys()
 
 
-def test_both_clients_have_the_version_of_the_project() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    assert tomllib.loads((PYTHON / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"] == version
-    assert _json("clients", "typescript", "package.json")["version"] == version
-
-
 def test_the_typescript_client_is_tested_with_the_packages_that_it_asks_for() -> None:
     package, tested = _json("clients", "typescript", "package.json"), _json("requirements", "node", "package.json")
     for name, wanted in package["dependencies"].items():
