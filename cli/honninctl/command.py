@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 
-from honnin import VERSION
 from honninctl import access, help_page, recorded, roles
 from honninctl.deployment import Deployment, Where
 from honninctl.failures import CommandError, ExitCode, NotAllowedError, UsageError, explained, show_traceback
@@ -124,6 +123,8 @@ def connection(
 
 def _show_version(asked: bool) -> None:
     if asked:
+        from honnin import VERSION
+
         typer.echo(f"{PROGRAM} {VERSION}")
         raise typer.Exit
 
