@@ -57,7 +57,7 @@ def program() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    app.callback()(shared_options())
+    app.callback()(shared_options(of_program=True))
     for module in (
         people_commands,
         access_commands,

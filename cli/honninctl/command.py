@@ -121,14 +121,34 @@ def connection(
     ctx.obj = replace(above, where=typed.or_else(above.where), as_json=json or above.as_json)
 
 
-def shared_options() -> Callable[..., None]:
-    """`connection` as a callback of Typer, with its help in the language that was chosen."""
+def _show_version(asked: bool) -> None:
+    if asked:
+        from honnin import VERSION
+
+        typer.echo(f"{PROGRAM} {VERSION}")
+        raise typer.Exit
+
+
+VersionOption = Annotated[
+    bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
+]
+
+
+def shared_options(*, of_program: bool = False) -> Callable[..., None]:
+    """`connection` as a callback of Typer, with its help in the language that was chosen.
+
+    The one of the program itself takes --version, too.
+    """
 
     @wraps(connection)
-    def run(**typed: Any) -> None:
+    def run(*, version: bool = False, **typed: Any) -> None:  # noqa: ARG001 -- its callback has shown it
         connection(**typed)
 
-    _sign(run, list(inspect.signature(connection).parameters.values()))
+    parameters = list(inspect.signature(connection).parameters.values())
+    if of_program:
+        keyword = inspect.Parameter.KEYWORD_ONLY
+        parameters.append(inspect.Parameter("version", keyword, default=False, annotation=VersionOption))
+    _sign(run, parameters)
     return run
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from honnin.config import settings
+from honnin.json_objects import record_of
 from honnin.observability import reporting
 from honnin.recon.bucket import ReconBucket
 from honnin.recon.compare import RangeComparison
@@ -19,7 +20,7 @@ from honnin.store import Store
 @reporting
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001
     """Compare one range. The result is in the bucket, because the state machine accepts at most 256 KiB of results."""
-    _comparisons().run(comparison_of(event), Range(**event["range"]), event["etag"])
+    _comparisons().run(comparison_of(event), record_of(Range, event["range"]), event["etag"])
 
 
 @cache

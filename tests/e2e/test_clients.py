@@ -132,12 +132,27 @@ def test_the_typescript_clients_own_tests(typescript: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_wheel_holds_the_client_and_its_types(tmp_path: Path) -> None:
+def test_the_wheel_holds_the_client_its_types_and_the_licence(tmp_path: Path) -> None:
     sources = shutil.copytree(ROOT / "clients" / "python", tmp_path / "python")
     build = f"from setuptools.build_meta import build_wheel; build_wheel({str(tmp_path)!r})"
     subprocess.run([sys.executable, "-c", build], cwd=sources, check=True, timeout=120, stdout=subprocess.DEVNULL)
     [wheel] = tmp_path.glob("honnin_client-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
+        [licence] = [name for name in archive.namelist() if name.endswith("/licenses/LICENSE")]
+        assert archive.read(licence) == (ROOT / "LICENSE").read_bytes()
     assert {"honnin_client/py.typed", "honnin_client/client.py", "honnin_client/generated/client.py"} <= names
     assert all(name.startswith("honnin_client/") for name in names)
+
+
+@pytest.mark.usefixtures("typescript")
+def test_the_tarball_holds_the_licence() -> None:
+    packed = subprocess.run(
+        ["npm", "pack", "--dry-run", "--json", "--ignore-scripts"],
+        cwd=ROOT / "clients" / "typescript",
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    [package] = json.loads(packed.stdout)
+    assert {"LICENSE", "README.md", "package.json"} <= {each["path"] for each in package["files"]}

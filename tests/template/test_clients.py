@@ -2,7 +2,6 @@
 
 import json
 import re
-import tomllib
 from typing import Any
 
 from operations import clients
@@ -54,12 +53,6 @@ def test_the_clients_know_the_events_and_the_webhooks_but_not_what_providers_sen
         "Problem",
     } <= schemas.keys()
     assert not {"PayPayNotification", "VexoraResult"} & schemas.keys()
-
-
-def test_both_clients_have_the_version_of_the_project() -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    assert tomllib.loads((PYTHON / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"] == version
-    assert _json("clients", "typescript", "package.json")["version"] == version
 
 
 def test_the_typescript_client_is_tested_with_the_packages_that_it_asks_for() -> None:

@@ -67,18 +67,22 @@ class Event:
 
     @classmethod
     def from_json(cls, text: str) -> Event:
-        """Read a message body. Raises `ValueError` when it is not one of ours."""
+        """Read a message body; unknown fields are ignored, because a later release may have sent it.
+
+        Raises `ValueError` when it is not one of ours.
+        """
         raw = json.loads(text)
         if not isinstance(raw, dict) or raw.pop("v", None) != 1:
             raise ValueError("not an event of version 1")
-        detail = raw.pop("detail", {})
+        detail = raw.get("detail", {})
         if not isinstance(detail, dict) or not all(isinstance(each, str) for each in detail.values()):
             raise ValueError("an event has details of the wrong type")
-        if raw.keys() != set(cls.__slots__) - {"detail"}:
-            raise ValueError("an event lacks a field or has an unknown one")
-        if not all(isinstance(value, str) and value for value in raw.values()):
-            raise ValueError("an event has an empty field or one of the wrong type")
-        return cls(**raw, detail=detail)
+        fields = {name: raw[name] for name in cls.__slots__ if name != "detail" and name in raw}
+        if len(fields) < len(cls.__slots__) - 1 or not all(
+            isinstance(value, str) and value for value in fields.values()
+        ):
+            raise ValueError("an event lacks a field, or has an empty one or one of the wrong type")
+        return cls(**fields, detail=detail)
 
 
 def recon_event_id(file_type: str, day: str, user_authorization_id: str, number: int) -> str:

@@ -1,8 +1,9 @@
 """Objects of one S3 bucket: JSON that is read and written whole, and large files that are read in pieces."""
 
 import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 _READ_BYTES = 256 * 1024
 # A part of a large file has 8 MiB and more.
 _READ_TIMEOUT_S = 30
+
+
+def record_of[R](kind: type[R], found: Mapping[str, Any]) -> R:
+    """A record that was stored as JSON; unknown fields are ignored, because a later release may have written them."""
+    names = {each.name for each in fields(cast("Any", kind))}
+    return kind(**{name: value for name, value in found.items() if name in names})
 
 
 class JsonObjects:

@@ -30,7 +30,7 @@ from botocore.exceptions import ClientError
 
 from honnin import aws
 from honnin.errors import ConcurrentUpdateError, HonninError
-from honnin.json_objects import JsonObjects
+from honnin.json_objects import JsonObjects, record_of
 from honnin.register import Row
 from honnin.store import Certificate
 
@@ -277,7 +277,7 @@ def line_of(row: Row) -> bytes:
 def row_of(line: bytes) -> Row:
     """The row of a line."""
     said = json.loads(line)
-    return Row(**{**said, "flags": tuple((at, flag) for at, flag in said["flags"])})
+    return record_of(Row, {**said, "flags": tuple((at, flag) for at, flag in said["flags"])})
 
 
 def _put(client: "S3Client", bucket: str, key: str, mark: bytes, lines: Iterable[bytes], **condition: Any) -> str:

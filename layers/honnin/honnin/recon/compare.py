@@ -20,6 +20,7 @@ from typing import Any
 
 from honnin import times
 from honnin.event import Provider
+from honnin.json_objects import record_of
 from honnin.questions import answer_to
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.file_types import FILE_TYPES
@@ -224,7 +225,7 @@ class RangeComparison:
                 return found
             # Another run has written it meanwhile; that one is used.
             known = self._bucket.part(file, number, name)
-        return Found(**known)
+        return record_of(Found, known)
 
 
 def result_name(part: Range) -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import batched
 from typing import Any
 
+from honnin.json_objects import record_of
 from honnin.recon import plan
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.recon.compare import done_name, result_name
@@ -50,7 +51,7 @@ def count(store: Store, bucket: ReconBucket, comparison: Comparison, said: Mappi
 
     Repeating it does no harm.
     """
-    part = Range(**{name: value for name, value in said.items() if name != "number"})
+    part = record_of(Range, said)
     comparison = replace(comparison, number=int(said["number"]))
     before = of(bucket, comparison, part)
     if not before.open:
@@ -76,7 +77,7 @@ def of(bucket: ReconBucket, comparison: Comparison, part: Range) -> Outcome:
     file, number = FileId.compared(comparison), comparison.number
     known = bucket.part(file, number, _name(part))
     if known is not None:
-        return Outcome(**known)
+        return record_of(Outcome, known)
     found = bucket.part(file, number, result_name(part)) or {}
     return Outcome({}, open=[*found.get("repairs", ()), *found.get("rereads", ())])
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from honnin.json_objects import record_of
 from honnin.recon.bucket import FileId, ReconBucket
 from honnin.store import Comparison
 
@@ -37,7 +38,7 @@ def write(bucket: ReconBucket, comparison: Comparison, rows: int = 100_000) -> d
 
 def planned(bucket: ReconBucket, comparison: Comparison) -> list[Range]:
     """The ranges of a comparison, as they were written; none if its objects no longer exist."""
-    return [Range(**each) for each in bucket.part(FileId.compared(comparison), comparison.number, PLAN) or ()]
+    return [record_of(Range, each) for each in bucket.part(FileId.compared(comparison), comparison.number, PLAN) or ()]
 
 
 def ranges(pieces: Iterable[bytes], rows: int) -> Iterator[Range]:

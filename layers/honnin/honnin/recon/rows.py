@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from honnin.json_objects import record_of
 from honnin.wording import Wording
 
 # Base document: userAuthorizationId is a text of at most 64 characters; its example is a UUID.
@@ -74,7 +75,7 @@ class Shape:
         total: Counter[str] = Counter()
         for each in parts:
             total.update(each)
-        return cls(**total)
+        return record_of(cls, total)
 
     @property
     def is_only_the_header(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from honnin.json_objects import JsonObjects
+from honnin.json_objects import JsonObjects, record_of
 
 FOLDER = "rereads/"
 
@@ -52,7 +52,7 @@ class RereadBucket(JsonObjects):
     def part(self, name: str, part: str) -> Part | None:
         """A part of a reread; None where there is none."""
         found = self.get(_part_key(name, part))
-        return Part(**found) if found else None
+        return record_of(Part, found) if found else None
 
     def put_part(self, name: str, part: str, found: Part) -> bool:
         """Store a part; False if the part exists already, and then nothing was written."""
