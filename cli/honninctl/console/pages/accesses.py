@@ -29,5 +29,6 @@ def _shown(t: Wording, each: dict[str, Any]) -> dict[str, Any]:
         **each,
         "did": t.first(f"access.did_{each['action']}", otherwise=t("access.did_other")),
         "by": t.first(f"access.by_{each['source']}", otherwise=each["source"]),
+        "is_of_nobody": (each["options"] or "").partition(" ")[0] == access.NOBODY,
         "asked": " ".join(filter(None, (each["what"], each["options"]))),
     }
