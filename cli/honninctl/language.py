@@ -1,8 +1,9 @@
 """Which language honninctl speaks, and its texts: the English sentence is the key (`_`)."""
 
 import ast
+import contextlib
 import gettext
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,17 @@ def speak(language: str) -> None:
     global _chosen
     _chosen = language
     gettext.dgettext = _of_typer
+
+
+@contextlib.contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """`speak` until the block ends."""
+    before = _chosen
+    speak(language)
+    try:
+        yield
+    finally:
+        speak(before)
 
 
 def _of_typer(domain: str, message: str) -> str:  # noqa: ARG001 -- gettext's own signature

@@ -72,6 +72,7 @@ def test_every_page_can_be_read_by_everybody_at_every_width(
         for width in (390, 1280, 1600):
             dark = width == 1280
             show(chromium, f"{url}{language}/{path}", width, dark=dark)
+            assert chromium.status in (200, 404), path
             driver = chromium.driver
             # What is folded away is looked at as well.
             driver.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true; })")

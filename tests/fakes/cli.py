@@ -112,9 +112,5 @@ def run(*arguments: str, given: str | None = None, env: Mapping[str, str] | None
     env = {"HONNIN_STACK": "honnin-test", **(env or {})}
     # Not LANG of the machine on which the tests run.
     around = {name: value for name, value in os.environ.items() if name != "LANG"}
-    before = language.spoken()
-    language.speak(language.choose(arguments, {**around, **env}))
-    try:
+    with language.speaking(language.choose(arguments, {**around, **env})):
         return CliRunner().invoke(_program(language.spoken()), list(arguments), input=given, env=env)
-    finally:
-        language.speak(before)

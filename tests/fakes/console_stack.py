@@ -44,6 +44,7 @@ TYPES = (
 # As long as an id of a user may be, and the id of somebody whose whole month is listed.
 LONG = "customer:ab12cd34-0000-4000-8000-000000000000@shop.example.jp"
 USER = "user-1042"
+_HELD = "2026-11-21T23:10:00.000Z"
 PAGES = (
     "",
     "users",
@@ -121,6 +122,7 @@ def answering() -> Iterator[contextlib.ExitStack]:
             (doctor, "examine", _checks()),
             (access, "accesses", _accesses()),
             (webhooks, "state", _endpoint()),
+            (webhooks, "held_since", _HELD),
             (redrive, "look", redrive.Moved(Counter({"UserAnswerError": 1}), Counter({"TypeError": 1}))),
             (
                 reread,
@@ -305,7 +307,7 @@ def _accesses() -> list[dict[str, Any]]:
 
 def _endpoint() -> dict[str, Any]:
     reason = "the endpoint answered HTTP 503"
-    circuit = {"open": True, "since": "2026-11-21T23:10:00.000Z", "reason": reason, "failures": 12}
+    circuit = {"open": True, "since": _HELD, "reason": reason, "failures": 12}
     return {"circuit": {**circuit, "mapping": "Disabled"}, "waiting": 31, "inFlight": 2, "oldestSeconds": 5400}
 
 

@@ -15,6 +15,7 @@ from honninctl.console.pages import accesses, acting, home, letters, recon, regi
 from honninctl.console.rights import Rights
 from honninctl.console.wording import LANGUAGES, preferred
 from honninctl.deployment import Deployment
+from honninctl.language import speaking
 from honninctl.recorded import Action, options
 
 _FILES = {"console.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
@@ -52,9 +53,12 @@ class Pages:
                 return Page(HTTPStatus.SEE_OTHER, location=f"{asked.base}/{preferred(asked.languages)}/")
             case (language, *rest) if language in LANGUAGES:
                 view = View(asked, self._deployment, self._now(), self._desk)
-                page = asking(lambda: _not_recorded(view, rest) or _page(view, rest))
-                # Something that no page reckoned with; its own sentence is better than a connection that breaks off.
-                return page.value or view.trouble(page.trouble or NO_PAGE)
+                # What doctor says, and why something failed, is in the language of the page: the server asks for one
+                # page at a time.
+                with speaking(language):
+                    page = asking(lambda: _not_recorded(view, rest) or _page(view, rest))
+                    # Something that no page reckoned with; its own sentence is better than a connection that breaks.
+                    return page.value or view.trouble(page.trouble or NO_PAGE)
             case _:
                 return plain(HTTPStatus.NOT_FOUND, "There is nothing here.")
 

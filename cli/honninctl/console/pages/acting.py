@@ -61,7 +61,7 @@ def page(view: View, name: str) -> Page:
         trouble = planned.trouble or NO_PAGE
         # Only the address can ask for what there is not; the pages do not offer it.
         is_ours = trouble.status is HTTPStatus.BAD_REQUEST
-        return view.trouble(replace(trouble, text="trouble.no_act") if is_ours else trouble, user_id=user_id)
+        return view.trouble(replace(trouble, text="trouble.no_act", detail="") if is_ours else trouble, user_id=user_id)
     if form is None:
         return _confirmation(view, desk, planned.value)
     remark = _remark(view, desk, planned.value, form)

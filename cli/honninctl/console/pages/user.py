@@ -130,7 +130,7 @@ def _story(t: Wording, told: story.Told) -> str:
     return t(
         f"story.{told.way}",
         day=t.day(told.day) if told.day else "",
-        type=t.first(f"type.{kind}", otherwise=kind),
+        type=t.first(f"type.{kind}", otherwise=t("type.other")),
         at=t.moment(told.webhook_at) if told.webhook_at else "",
     )
 
