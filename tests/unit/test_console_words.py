@@ -15,7 +15,7 @@ from honnin.recon.days import CalendarDay, DayState
 from honnin.register import Register, Row
 from honnin.status import Flag, Kyc, KycProduct, Link, PayPayStatus, VerifiedReason, VexoraStatus
 from honnin.store.overview import STATUSES
-from honninctl import access, dead_letters, doctor, export, language, people, recon, redrive, webhooks
+from honninctl import access, dead_letters, doctor, doctor_egress, export, language, people, recon, redrive, webhooks
 from honninctl import reread as rereading
 from honninctl.checks import Check
 from honninctl.console import wording
@@ -282,7 +282,7 @@ def test_each_act_that_fails_without_an_answer(patches: ExitStack) -> None:
 
 def test_doctor_and_errors_speak_the_language_of_the_page(patches: ExitStack) -> None:
     def examined(*_: Any) -> Iterator[Check]:
-        yield doctor._without_vpc(())
+        yield doctor_egress._without_vpc(())
 
     patches.enter_context(mock.patch.object(doctor, "examine", examined))
     page = _get(_stack(), "settings").body.decode()
