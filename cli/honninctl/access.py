@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from honninctl import moments
 from honninctl.deployment import Deployment
-from honninctl.failures import UsageError, explained
+from honninctl.failures import UsageError, UserIdError, explained
 from honninctl.language import _
 from honninctl.recorded import Action
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LONGEST_REASON",
+    "NOBODY",
     "Action",
     "Source",
     "accesses",
@@ -31,9 +32,10 @@ __all__ = [
 
 LONGEST_REASON = 200
 _PAGE = 100
-# Those of the merchant API (`honnin.merchant_api`). Most of what is typed as an id by mistake is none, and not written;
-# a mail address is one (docs/security.md, "Access record").
-_USER_ID = re.compile(r"[A-Za-z0-9._:@-]{1,64}")
+# How the options of an entry begin if nobody has the id that was asked for.
+NOBODY = "nobody"
+# Those of the merchant API (`honnin.merchant_api`).
+_USER_ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._:@-]{1,64}")
 
 
 class Source(StrEnum):
@@ -56,12 +58,15 @@ def record(
     """Write that the caller is about to do something with a user's data (None: of a list of users).
 
     `what` is the command or the page, `options` what it was asked for (`recorded.options`). An action that fails after
-    this is in the record, too.
+    this is in the record, too. What is no user's id may be a mail address or a name, typed by mistake: it is recorded
+    as a look at nobody, without the text.
 
     Raises
     ------
+    UserIdError
+        This cannot be the id of a user.
     UsageError
-        This is no id of a user, or the reason is too long.
+        The reason is too long.
     CommandError
         It could not be written; nothing may then be shown or done.
     """
@@ -69,13 +74,15 @@ def record(
     from honnin.times import utc_text
 
     if user_id is not None and not is_user_id(user_id):
-        raise UsageError(
+        raise UserIdError(
             _("{user_id!r} is no user id: letters, digits and . _ : @ - only, 64 at most").format(user_id=user_id)
         )
     reason = checked_reason(reason)
     # That there is no such stack is said in its own words.
     __ = deployment.outputs
     try:
+        if user_id is not None and not deployment.knows(user_id):
+            user_id, options = None, " ".join(filter(None, (NOBODY, options)))
         at = utc_text(datetime.now(UTC))
         deployment.keep_access(Access(at, action, deployment.caller, source, what, user_id, reason, options))
     except Exception as error:

@@ -58,7 +58,10 @@ LangOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON for scripts, and nothing else on stdout.")]
 RevealOption = Annotated[
-    bool, typer.Option("--reveal", help="Show PayPay's userAuthorizationIds and personal data on the screen.")
+    bool,
+    typer.Option(
+        "--reveal", help="Show PayPay's userAuthorizationIds and personal data on the screen; needs --reason."
+    ),
 ]
 ReasonOption = Annotated[
     str | None,
@@ -163,7 +166,8 @@ def group(app: typer.Typer, name: str, about: str, **more: Any) -> typer.Typer:
 def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any]:
     """Register `function(cli, …)` as a command of `app`: `example` ends its help, its errors become exit codes.
 
-    If it goes into the access record (honninctl/recorded.py), it gets --reason, and must call `cli.record` first.
+    If it goes into the access record (honninctl/recorded.py), it gets --reason, and must call `cli.record` first. With
+    a `reveal` it needs the reason.
     The function returns None or an `ExitCode`.
     """
     known_as = name if app.info.name == PROGRAM else f"{app.info.name} {name}"
@@ -195,7 +199,10 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Any], Any
                 if not is_recorded:
                     return function(cli, **typed)
                 reason = access.checked_reason(typed["reason"] if "reason" in own_names else typed.pop("reason"))
-                return function(replace(cli, reason=reason, options=_given(ctx, own)), **typed)
+                made = replace(cli, reason=reason, options=_given(ctx, own))
+                if typed.get("reveal"):
+                    made.need_reason("--reveal")
+                return function(made, **typed)
 
             raise typer.Exit(_ended(cli, path, call))
 

@@ -163,7 +163,8 @@ def redrive_letters(
     """
     if discard and queue and queue not in RUNS:
         raise UsageError(_("--discard is for failed runs; what is in {queue} is put back").format(queue=queue))
-    cli.record(Action.LISTED if dry_run else Action.REDRIVEN, user)
+    for action in _actions(queue, dry_run=dry_run, discard=discard):
+        cli.record(action, user)
     places = _places(cli, queue)
     wanted = filter_of(cli, error_type, user, since)
     moved = _put_back(cli, places, wanted, dry_run=dry_run, yes=yes)
@@ -185,6 +186,14 @@ def redrive_letters(
             }
         )
     return ExitCode.FINDING if left and (discard or queue) and not dry_run else ExitCode.OK
+
+
+def _actions(queue: Queue | None, *, dry_run: bool, discard: bool) -> list[Action]:
+    """As what a redrive is recorded. Messages of failed runs are deleted, or stay; others are put back."""
+    if dry_run:
+        return [Action.LISTED]
+    done = [] if queue in RUNS else [Action.REDRIVEN]
+    return [*done, *([Action.DISCARDED] if discard else [])] or [Action.LISTED]
 
 
 def filter_of(cli: Cli, error_types: Sequence[str] | None, user_id: str | None, since: str | None) -> Filter:

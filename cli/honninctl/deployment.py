@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from honninctl.failures import (
     CommandError,
@@ -252,6 +252,34 @@ class Deployment:
     def keep_access(self, access: "Access") -> None:
         """Write an access to the access record."""
         self.store.access.add(access, int(self.output("AccessRecordRetentionDays")))
+
+    def knows(self, user_id: str) -> bool:
+        """Whether anything is kept under an id: of a user, of one who was erased, or an entry of the access record.
+
+        Not every caller may ask the merchant API, and not every caller the table: what may not be asked could not be
+        shown to the caller, either. Raises `NotAllowedError` if neither may be asked.
+        """
+        refusals: list[CommandError] = []
+        path = f"/users/{quote(user_id, safe='')}"
+        looks: list[Callable[[], object]] = [
+            lambda: self.merchant("GET", path),
+            lambda: self.merchant("GET", f"{path}/timeline", {"limit": "1"}),
+            lambda: self.store.users.statuses(user_id) or self.store.erasure.certificates(user_id),
+            lambda: self.store.access.page(user_id, 1).accesses,
+        ]
+        for look in looks:
+            try:
+                if look():
+                    return True
+            except Exception as error:
+                refusal = explained(error)
+                if isinstance(refusal, NotAllowedError):
+                    refusals.append(refusal)
+                elif not isinstance(refusal, NotFoundError):
+                    raise
+        if len(refusals) == len(looks):
+            raise refusals[0]
+        return False
 
     def provider_secret(self) -> Mapping[str, str]:
         """The providers' credentials. Raises `CommandError` when the secret is no JSON object."""

@@ -43,6 +43,10 @@ class UsageError(CommandError):
     exit_code = ExitCode.USAGE
 
 
+class UserIdError(UsageError):
+    """This cannot be the id of a user."""
+
+
 class NotFoundError(CommandError):
     """Nothing is known under the name that was given."""
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from honninctl import masking
 from honninctl.deployment import Deployment
-from honninctl.failures import NotAllowedError, UsageError, explained
+from honninctl.failures import NotAllowedError, UserIdError, explained
 from honninctl.language import _
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def erasure(deployment: Deployment, user_id: str, completed_at: str) -> dict[str
 def _path(user_id: str) -> str:
     if user_id in ("", ".", ".."):
         # On the way to the API these would be taken for steps in the path.
-        raise UsageError(_("{user_id!r} is no user id").format(user_id=user_id))
+        raise UserIdError(_("{user_id!r} is no user id").format(user_id=user_id))
     return f"/users/{quote(user_id, safe='')}"
 
 

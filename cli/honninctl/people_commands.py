@@ -159,14 +159,12 @@ def export(
 ) -> None:
     """Everything that is stored about a user, as JSON (always).
 
-    Without --reveal the stored objects are listed, not opened, and PayPay's ids are masked. --reveal needs --reason.
+    Without --reveal the stored objects are listed, not opened, and PayPay's ids are masked.
     "accesses" are those of the access record, with this one, as honninctl access USER shows them.
     JSON: {"userId", "exportedAt", "revealed", "wholeTable", "statuses", "link", "formerLinks", "submissions",
     "timeline", "waitingEvents", "eventRecords", "ledgerLines", "qrs", "contract", "erasures", "accesses",
     "personalData"}.
     """
-    if reveal:
-        cli.need_reason("--reveal")
     cli.record(Action.REVEALED if reveal else Action.EXPORTED, user)
     with cli.screen.progress(_("Reading the stored objects")) as seen:
         found = exports.export(

@@ -12,8 +12,8 @@ from functools import cache
 class Action(StrEnum):
     """What was done with users' data.
 
-    `ended`: the end of a contract was reported or taken back. `operated`: the stack or its work was changed, and no
-    user by itself.
+    `ended`: the end of a contract was reported or taken back. `redriven`: messages were put back or sent once more;
+    `discarded`: they were deleted. `operated`: the stack or its work was changed, and no user by itself.
     """
 
     LOOKED = "looked"
@@ -25,6 +25,7 @@ class Action(StrEnum):
     ENDED = "ended"
     REGISTERED = "registered"
     REDRIVEN = "redriven"
+    DISCARDED = "discarded"
     OPERATED = "operated"
 
 
@@ -56,7 +57,7 @@ RECORDED: Mapping[str, tuple[Action, ...]] = {
     "repairs stop": (Action.OPERATED,),
     "deadletters list": _LISTS,
     "deadletters show": (*_LISTS, Action.LOOKED),
-    "deadletters redrive": _SENDS,
+    "deadletters redrive": (*_SENDS, Action.DISCARDED),
     "webhooks list": (Action.LISTED,),
     "webhooks redrive": _SENDS,
     "webhooks test": (Action.OPERATED,),

@@ -108,7 +108,9 @@ def rotate(
     drop_previous: Annotated[
         bool, typer.Option("--drop-previous", help="Sign with the current secret alone, from now on.")
     ] = False,
-    reveal: Annotated[bool, typer.Option("--reveal", help="Show the new secret on the screen.")] = False,
+    reveal: Annotated[
+        bool, typer.Option("--reveal", help="Show the new secret on the screen; needs --reason.")
+    ] = False,
 ) -> None:
     """Make a new secret for the signatures. The old one goes on: each webhook carries the signatures of both.
 

@@ -52,7 +52,8 @@ class Service:
 
 class FakeDeployment(Deployment):
     """`services` stand in for clients by name; the others are boto3's. `api` answers calls of the merchant API, first
-    come first served; what was asked is in `asked`, and the access record in `accesses`."""
+    come first served; what was asked is in `asked`, and the access record in `accesses`. No user has an id of `nobody`.
+    """
 
     def __init__(self, outputs: Mapping[str, str], parameters: Mapping[str, str] | None = None) -> None:
         super().__init__(Where(stack="honnin-test", region="ap-northeast-1"))
@@ -66,6 +67,7 @@ class FakeDeployment(Deployment):
         self.asked: list[tuple[str, str, Mapping[str, str]]] = []
         self.sent: list[Mapping[str, Any]] = []
         self.accesses: list[Access] = []
+        self.nobody: set[str] = set()
 
     def client(self, service: str) -> Any:
         """The scripted one, or boto3's."""
@@ -79,6 +81,10 @@ class FakeDeployment(Deployment):
     def keep_access(self, access: Access) -> None:
         """It is in `accesses`."""
         self.accesses.append(access)
+
+    def knows(self, user_id: str) -> bool:
+        """Everybody but `nobody`."""
+        return user_id not in self.nobody
 
     def merchant(
         self,
@@ -106,9 +112,5 @@ def run(*arguments: str, given: str | None = None, env: Mapping[str, str] | None
     env = {"HONNIN_STACK": "honnin-test", **(env or {})}
     # Not LANG of the machine on which the tests run.
     around = {name: value for name, value in os.environ.items() if name != "LANG"}
-    before = language.spoken()
-    language.speak(language.choose(arguments, {**around, **env}))
-    try:
+    with language.speaking(language.choose(arguments, {**around, **env})):
         return CliRunner().invoke(_program(language.spoken()), list(arguments), input=given, env=env)
-    finally:
-        language.speak(before)

@@ -144,14 +144,15 @@ def test_nothing_is_shown_that_names_a_person(dead: DeadLetters, body: str, hidd
 def test_reveal_shows_ids_and_strange_bodies_but_no_signed_address(dead: DeadLetters) -> None:
     notification = {"event_id": "paypay:recon_file:1", "kind": "recon_file", "subject": "t"}
     dead.add(event(**notification, detail={"path": "https://h/f.csv?signature=topsecret"}))
-    assert "topsecret" not in run("deadletters", "list", "--json", "--reveal").stdout
+    assert "topsecret" not in run("deadletters", "list", "--json", "--reveal", "--reason", "r").stdout
     strange = dead.add("no event", "MalformedEventError")
-    assert json.loads(run("deadletters", "show", strange, "--json", "--reveal").stdout)["body"] == "no event"
+    shown = run("deadletters", "show", strange, "--json", "--reveal", "--reason", "r").stdout
+    assert json.loads(shown)["body"] == "no event"
     dead.add(event())
-    assert AUTHORIZATION in run("deadletters", "show", "paypay:kyc:evt_1", "--reveal").stdout
+    assert AUTHORIZATION in run("deadletters", "show", "paypay:kyc:evt_1", "--reveal", "--reason", "r").stdout
     file = {"fileType": "t", "path": "https://h/f.csv?signature=topsecret"}
     array = dead.add(several(file, {"user_authorization_id": AUTHORIZATION}))
-    shown = run("deadletters", "show", array, "--json", "--reveal").stdout
+    shown = run("deadletters", "show", array, "--json", "--reveal", "--reason", "r").stdout
     assert AUTHORIZATION in shown
     assert "topsecret" not in shown
 
@@ -233,9 +234,8 @@ def test_the_list_looks_into_every_queue_and_says_which(dead: DeadLetters) -> No
     assert found["byQueue"] == {"events": 1, "schedule": 1, "recon-download": 1}
     assert "ハナコ" not in listed.output
     assert "ハナコ" not in run("deadletters", "list").output
-    [schedule] = json.loads(run("deadletters", "list", "--queue", "schedule", "--json", "--reveal").stdout)[
-        "deadLetters"
-    ]
+    shown = run("deadletters", "list", "--queue", "schedule", "--json", "--reveal", "--reason", "r").stdout
+    [schedule] = json.loads(shown)["deadLetters"]
     assert schedule["error"] == "for テスト ハナコ"
     assert [dead.visible(each) for each in OUTPUTS] == [1, 1, 1]
 

@@ -22,7 +22,8 @@ from honninctl.console.page import Asked, Page
 from honninctl.console.pages import Pages
 from honninctl.dead_letters import Queue
 from honninctl.deployment import Deployment
-from honninctl.failures import CommandError, ExitCode, NotAllowedError, UsageError
+from honninctl.failures import CommandError, ExitCode, NotAllowedError, UnreachableError, UsageError
+from honninctl.failures import NotFoundError as NotKnownError
 from honninctl.recorded import Action
 from honninctl.restore import LiveFacts, bring_back
 from tests.fakes import FakeClock, console_stack, register_world
@@ -168,7 +169,7 @@ def test_a_filter_is_kept_and_no_value_that_may_name_a_person(value: object, kep
 def test_a_list_is_recorded_with_what_it_was_asked_for(closed: Closed) -> None:
     run("users", "--provider", "paypay", "--status", "VERIFIED", "--since", "2026-10-01")
     run("users", "--provider", "paypay", "--status", "YAMADA")
-    run("deadletters", "list", "--user", "u-1", "--reveal")
+    run("deadletters", "list", "--user", "u-1", "--reveal", "--reason", "r")
     run("recon", "2026-11-20", "--dry-run")
     run("expiring", "--within", "30d", "--csv")
     run("counts")
@@ -181,13 +182,51 @@ def test_a_list_is_recorded_with_what_it_was_asked_for(closed: Closed) -> None:
     ]
 
 
-def test_an_erasure_and_a_revealing_export_need_a_reason(closed: Closed) -> None:
-    for arguments in (["erase", "u", "--yes"], ["export", "u", "--reveal"], ["erase", "u", "--yes", "--reason", "  "]):
+# The console only offers more with it; its forms ask for the reason (tests/unit/test_console_acting.py).
+REVEALING = [name for name, each in _commands() if "--reveal" in _options(each) and name != "console"]
+
+
+@pytest.mark.parametrize("name", REVEALING)
+@pytest.mark.parametrize("reason", [(), ("--reason", " ")])
+def test_every_command_that_reveals_needs_a_reason(name: str, reason: tuple[str, ...], closed: Closed) -> None:
+    arguments = _arguments(RECORDED[name])
+    arguments = [each for each in arguments[: arguments.index("--reason")] if each not in ("--reveal", "--dry-run")]
+    ended = run(*arguments, "--reveal", *reason)
+    assert (ended.exit_code, closed.accesses) == (ExitCode.USAGE, [])
+    assert "--reveal needs --reason" in ended.stderr
+    assert run(*arguments, "--reveal", "--reason", "ticket 1").exit_code == ExitCode.NO_ACCESS
+    assert [each.reason for each in closed.accesses] == ["ticket 1"]
+
+
+def test_an_erasure_needs_a_reason(closed: Closed) -> None:
+    for arguments in (["erase", "u", "--yes"], ["erase", "u", "--yes", "--reason", "  "]):
         ended = run(*arguments)
         assert (ended.exit_code, closed.accesses) == (ExitCode.USAGE, [])
         assert "--reason" in ended.stderr
     assert run("export", "u").exit_code == ExitCode.NO_ACCESS
     assert [each.action for each in closed.accesses] == [Action.EXPORTED]
+
+
+@pytest.mark.parametrize(
+    ("options", "actions"),
+    [
+        ((), ["redriven"]),
+        (("--queue", "events"), ["redriven"]),
+        (("--queue", "schedule", "--discard"), ["discarded"]),
+        (("--discard",), ["redriven", "discarded"]),
+        # Without --discard, nothing is done with the messages of failed runs.
+        (("--queue", "schedule"), ["listed"]),
+        (("--discard", "--dry-run"), ["listed"]),
+    ],
+)
+def test_a_redrive_is_recorded_as_what_it_does(
+    options: tuple[str, ...], actions: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = FakeDeployment({})
+    monkeypatch.setattr(command, "Deployment", lambda _: deployment)
+    run("deadletters", "redrive", "--yes", *options)
+    assert [each.action for each in deployment.accesses] == actions
+    assert set(actions) <= set(recorded.RECORDED["deadletters redrive"])
 
 
 def test_an_erasure_that_nobody_confirmed_is_not_recorded(closed: Closed, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +248,7 @@ def test_a_reason_is_one_line() -> None:
     assert [each.reason for each in deployment.accesses] == ["ticket 1"]
 
 
-@pytest.mark.parametrize("user_id", ["", "山田", "a b", "x" * 65, "u#1", "u/1"])
+@pytest.mark.parametrize("user_id", ["", "山田", "a b", "x" * 65, "u#1", "u/1", ".", ".."])
 def test_what_is_no_id_of_a_user_is_not_written(user_id: str) -> None:
     deployment = FakeDeployment({})
     with pytest.raises(UsageError):
@@ -342,6 +381,80 @@ def test_an_item_holds_who_what_and_why_and_expires(world: World) -> None:
     assert int(one["expires_at"]) == int(ends.timestamp())
     # STS is asked once.
     assert len(world.deployment.sts.calls) == 1
+
+
+class _Asking(_Real):
+    """It asks the merchant API and the table whose id it is."""
+
+    knows = Deployment.knows
+
+
+@pytest.mark.parametrize("typed", ["yamada@example.com", "09012345678", "taro.yamada"])
+def test_what_is_no_users_id_is_a_look_at_nobody_and_is_kept_nowhere(
+    typed: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = _Asking(world.store)
+    monkeypatch.setattr(command, "Deployment", lambda _: asking)
+    for arguments in (["status", typed], ["timeline", typed, "--limit", "5"], ["access", typed]):
+        asking.api.extend([NotKnownError("x")] * 4)
+        run(*arguments)
+    kept = sorted(world.items(), key=lambda each: str(each["sk"]))
+    assert [(each["pk"], each["action"], each["what"], each["options"]) for each in kept] == [
+        ("ACCESS#", "looked", "status", "nobody"),
+        ("ACCESS#", "looked", "timeline", "nobody --limit 5"),
+        ("ACCESS#", "looked", "access", "nobody"),
+    ]
+    assert typed not in str(kept)
+    [shown, *_] = access.accesses(asking, None, "0", "9", 10)
+    assert typed not in str(shown)
+
+
+NOT_ALLOWED = NotAllowedError("no")
+
+
+@pytest.mark.parametrize(
+    ("api", "table", "known"),
+    [
+        ([{"userId": "u"}], "", True),
+        # One who was erased has a timeline only; in the end there are only the certificate and the accesses.
+        ([NotKnownError("x"), {"entries": []}], "", True),
+        ([NotKnownError("x"), NotKnownError("x")], "certificate", True),
+        ([NotKnownError("x"), NotKnownError("x")], "access", True),
+        ([NotKnownError("x"), NotKnownError("x")], "", False),
+        # A reader may not ask the table, and whoever has MaintenancePolicy not the API.
+        ([NotKnownError("x"), NotKnownError("x")], "refused", False),
+        ([NOT_ALLOWED, NOT_ALLOWED], "status", True),
+        ([NOT_ALLOWED, NOT_ALLOWED], "", False),
+        ([NOT_ALLOWED, NOT_ALLOWED], "refused", None),
+        ([UnreachableError("x")], "access", None),
+    ],
+)
+def test_a_user_is_who_is_known_at_all(
+    api: list[Any], table: str, known: bool | None, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = _Asking(world.store)
+    asking.api.extend(api)
+    if table == "access":
+        world.add(world.clock(), "u")
+    refusal = client_error("AccessDeniedException", "Query")
+    for subject, name, answer in (
+        (world.store.users, "statuses", [mock.Mock()] if table == "status" else []),
+        (world.store.erasure, "certificates", [mock.Mock()] if table == "certificate" else []),
+    ):
+        told = {"side_effect": refusal} if table == "refused" else {"return_value": answer}
+        monkeypatch.setattr(subject, name, mock.Mock(**told))
+    if table == "refused":
+        monkeypatch.setattr(world.store.access, "page", mock.Mock(side_effect=refusal))
+    before = len(world.items())
+    if known is None:
+        with pytest.raises(CommandError, match="nothing was shown or done"):
+            access.record(asking, Action.LOOKED, "u")
+        assert len(world.items()) == before
+        return
+    access.record(asking, Action.LOOKED, "u")
+    added = {str(each["pk"]) for each in world.items()}
+    assert ("ACCESS#u" in added) is known
+    assert ("ACCESS#" in added) is not known
 
 
 def test_the_accesses_of_a_user_are_read_newest_first_page_by_page(world: World) -> None:

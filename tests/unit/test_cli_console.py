@@ -618,7 +618,7 @@ def test_more_of_a_timeline_is_a_link_and_ends(deployment: FakeDeployment) -> No
         (client_error("ExpiredToken"), 403, "does not let your credentials"),
         (EndpointConnectionError(endpoint_url="http://x"), 504, "AWS does not answer"),
         (client_error("ThrottlingException"), 502, "could not answer"),
-        (UsageError("422"), 400, "not a valid user id"),
+        (UsageError("422"), 400, "cannot answer this as it was asked for"),
     ],
     ids=repr,
 )
@@ -630,9 +630,16 @@ def test_trouble_is_a_plain_sentence(deployment: FakeDeployment, error: Exceptio
 
 
 def test_an_unknown_user_is_404_in_a_sentence(deployment: FakeDeployment) -> None:
-    deployment.api.extend([NotFoundError("x"), NotFoundError("x"), _counts({})])
+    """The search that follows is a list of users, and recorded as one; the look at nobody without what was typed."""
+    deployment.nobody = {"nobody"}
+    deployment.api.extend([NotFoundError("x"), NotFoundError("x")])
     page = _get(deployment, "user", id="nobody")
+    assert (page.status, page.location) == (303, "/token/en/users?q=nobody")
+    deployment.api.extend([NotFoundError("x"), NotFoundError("x"), _counts({})])
+    page = _get(deployment, "users", q="nobody")
     assert page.status == 404
+    kept = [(each.action, each.user_id, each.what, each.options) for each in deployment.accesses]
+    assert kept == [("looked", None, "user", "nobody"), ("listed", None, "users", "q …")]
     assert "No user has the id “nobody”." in _text(page)
     assert "missing" not in page.body.decode()  # the look of an alarm
 
@@ -777,7 +784,7 @@ def test_a_source_that_the_role_may_not_read_is_named_and_left_out(
     page = _get(calm, "", language="ja")
     shown = _text(page)
     assert "次の項目は確認できなかった" in shown
-    assert "一括再照会: お使いの認証情報では照会できません" in shown
+    assert "一括再照会：お使いの認証情報では照会できません" in shown
     assert "確認できた範囲では、対応が必要な項目はありません。" in shown
     assert "callout good" not in page.body.decode()
     assert "callout missing" not in page.body.decode()
@@ -850,8 +857,53 @@ def test_a_list_has_filters_pages_and_csv(deployment: FakeDeployment) -> None:
         "since": "2026-11-01",
         "limit": "50",
     }
-    assert _get(deployment, "users", of="paypay/NONSENSE").status == 200
     assert _get(deployment, "users.csv").status == 400
+
+
+ID = ("not a valid user id", "利用者 ID として使えません")
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "says"),
+    [
+        (("user",), {"id": "山田"}, ID),
+        (("user",), {"id": ".."}, ID),
+        (("access",), {"id": "a b"}, ID),
+        (("user",), {"id": "user-1", "at": "2026-02-30"}, ("This is not a day", "日付として認識できません")),
+        (("user",), {"id": "user-1", "at": "2099-01-01"}, ("is in the future", "未来の日付")),
+        (("users",), {"of": "paypay/VERIFIED", "since": "1 Nov"}, ("or later” is not a day", "日付が正しくありません")),
+        (("users.csv",), {"of": "paypay/VERIFIED", "since": "x"}, ("or later” is not a day", "日付が正しくありません")),
+        (("users",), {"of": "paypay/NONSENSE"}, ("no such status", "そのステータスはありません")),
+        (("users",), {"provider": "nobody", "status": "VERIFIED"}, ("no such status", "そのステータスはありません")),
+        (("users.csv",), {"of": "paypay"}, ("no such status", "そのステータスはありません")),
+        (("users",), {"list": "expiring", "days": "soon"}, ("number of days", "日数が正しくありません")),
+        (("users",), {"list": "expiring", "days": "0"}, ("number of days", "日数が正しくありません")),
+        (("users",), {"of": "paypay/VERIFIED", "cursor": "x"}, ("not a page of the list", "指定されたページ")),
+        (("users",), {"list": "expiring", "cursor": "x"}, ("not a page of the list", "指定されたページ")),
+        (("recon", "2026-13-01"), {}, ("This is not a day", "日付として認識できません")),
+        (("dead-letters",), {"queue": "x"}, ("no such queue", "そのようなキュー")),
+        (("register",), {"from": "2026-10-01", "to": "x"}, ("period is not valid", "期間が正しくありません")),
+        (
+            ("register",),
+            {"from": "2026-10-01", "to": "2026-10-31", "provider": "paypay", "status": "x"},
+            ("no such status", "そのステータスはありません"),
+        ),
+        (("nothing",), {}, ("no such page", "そのページはありません")),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_meant_has_a_sentence_of_its_own(
+    path: tuple[str, ...], fields: dict[str, str], says: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "find", lambda *_: dead_letters.Places({}))
+    monkeypatch.setattr(FakeDeployment, "store", mock.Mock(), raising=False)
+    for language, sentence in zip(("en", "ja"), says, strict=True):
+        deployment = FakeDeployment({"ReconBucketName": "b"})
+        timeline = [{"entries": [_entry("kyc_read", "VERIFIED")], "cursor": None}] if path == ("user",) else []
+        deployment.api.extend([_at_paypay("VERIFIED"), *timeline] if timeline else [UsageError("cursor: is not ours")])
+        shown = _text(_get(deployment, *path, language=language, **fields))
+        assert sentence in shown
+        assert (ID[language == "ja"] in shown) is (says == ID)
 
 
 @pytest.mark.parametrize(
@@ -1157,7 +1209,8 @@ def test_every_status_state_and_cause_has_its_texts() -> None:
 
 def test_every_topic_of_doctor_and_every_source_and_task_of_the_first_page_has_its_text() -> None:
     names = wording.texts("en").keys()
-    topics = set(re.findall(r'Check\(\s*"(\w+)"', Path(str(doctor.__file__)).read_text()))
+    sources = "".join(each.read_text() for each in Path(str(doctor.__file__)).parent.glob("doctor*.py"))
+    topics = set(re.findall(r'Check\(\s*"(\w+)"', sources))
     assert len(topics) > 10
     assert {f"{table}.{each}" for table in ("topic", "topic_step") for each in topics} <= names
     assert {f"source.{each.name}" for each in dataclasses.fields(home._Sources)} <= names

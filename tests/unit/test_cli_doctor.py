@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from honnin.store import Counted, Loss, Stop
-from honninctl import command, concurrency, confirmations, dead_letters, doctor, egress
+from honninctl import command, concurrency, confirmations, dead_letters, doctor, doctor_clocks, doctor_queues, egress
 from honninctl.checks import Check, Verdict
 from honninctl.confirmations import Unconfirmed
 from honninctl.failures import NotFoundError
@@ -87,7 +87,7 @@ def deployment(monkeypatch: pytest.MonkeyPatch) -> FakeDeployment:
     }
     monkeypatch.setattr(command, "Deployment", lambda _where: made)
     monkeypatch.setattr("honnin.store.users.Users.words", lambda *_: {})
-    monkeypatch.setattr(doctor, "_clock_offset", lambda *_: 0.3)
+    monkeypatch.setattr(doctor_clocks, "_clock_offset", lambda *_: 0.3)
     return made
 
 
@@ -303,7 +303,7 @@ def test_this_machines_clock_against_the_providers(
         deployment.given["Parameters"] = [
             {"ParameterKey": f"{name}BaseUrl", "ParameterValue": provider.url} for name in ("PayPay", "Vexora")
         ] + [{"ParameterKey": "Stage", "ParameterValue": "local"}]
-        checks = list(doctor._clocks(deployment))
+        checks = list(doctor_clocks.check(deployment))
     assert [each.verdict for each in checks] == [verdict, verdict]
     assert provider.received[0].method == "HEAD"
 
@@ -316,7 +316,7 @@ def test_awss_clock_is_what_the_functions_sign_with(
     deployment.services["sts"] = Service(
         get_caller_identity=lambda: {"Arn": "a", "ResponseMetadata": {"HTTPHeaders": {"date": date}}}
     )
-    monkeypatch.setattr(doctor, "_clock_offset", lambda *_: -180.0)
+    monkeypatch.setattr(doctor_clocks, "_clock_offset", lambda *_: -180.0)
     checks = _checks(deployment, "clock")
     assert [each.verdict for each in checks] == [Verdict.FAIL] * 4
     assert [each.found.startswith("AWS") for each in checks] == [False, True, False, True]
@@ -333,7 +333,7 @@ def test_a_provider_that_does_not_answer_is_a_warning(
             {"ParameterKey": "VexoraBaseUrl", "ParameterValue": provider.url},
             {"ParameterKey": "Stage", "ParameterValue": "local"},
         ]
-        assert [each.verdict for each in doctor._clocks(deployment)] == [Verdict.WARN, Verdict.WARN]
+        assert [each.verdict for each in doctor_clocks.check(deployment)] == [Verdict.WARN, Verdict.WARN]
 
 
 # Egress
@@ -504,8 +504,8 @@ def test_an_output_that_every_version_has_fails(deployment: FakeDeployment) -> N
 def test_what_is_looked_at_is_all_that_the_template_has() -> None:
     """Every queue and table of the template has an output that a check reads, or is known by its name."""
     outputs = template()["Outputs"]
-    read = {"StateTableName", "IdempotencyTableName", *doctor._QUEUES.values(), *dead_letters.OUTPUTS.values()}
-    named = {outputs[key]["Value"]["Ref"] for key in read} | {*doctor.WEBHOOK_QUEUES.values()}
+    read = {"StateTableName", "IdempotencyTableName", *doctor_queues._QUEUES.values(), *dead_letters.OUTPUTS.values()}
+    named = {outputs[key]["Value"]["Ref"] for key in read} | {*doctor_queues.WEBHOOK_QUEUES.values()}
     kinds = ("AWS::SQS::Queue", "AWS::DynamoDB::Table")
     assert named == {name for name, each in template()["Resources"].items() if each["Type"] in kinds}
 
@@ -513,10 +513,10 @@ def test_what_is_looked_at_is_all_that_the_template_has() -> None:
 def test_the_queues_of_the_merchant_webhooks_are_looked_at_where_there_are_any(deployment: FakeDeployment) -> None:
     resource = Service(describe_stack_resource={"StackResourceDetail": {"PhysicalResourceId": "https://sqs/q"}})
     deployment.services["cloudformation"].answers |= resource.answers
-    without = [each.found for each in doctor._queues(deployment)]
+    without = [each.found for each in doctor_queues.check(deployment)]
     deployment.given["Parameters"] = [{"ParameterKey": "MerchantWebhookUrl", "ParameterValue": "https://shop.example/"}]
     deployment.__dict__.pop("parameters", None)
-    added = [each for each in doctor._queues(deployment) if each.found not in without]
+    added = [each for each in doctor_queues.check(deployment) if each.found not in without]
     assert [each.found.partition(":")[0] for each in added] == ["merchant webhooks", "dead letters, webhooks"]
 
 

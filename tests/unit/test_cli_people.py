@@ -197,7 +197,7 @@ def test_timeline_as_json_goes_on_at_its_cursor_and_masks(merchant: Merchant) ->
 
 def test_timeline_all_takes_every_page_and_reveal_shows_ids(merchant: Merchant) -> None:
     merchant.deployment.api.extend([_page(100, "c1"), _page(100, "c2"), _page(7, None)])
-    found = json.loads(run("timeline", "u", "--all", "--json", "--reveal").stdout)
+    found = json.loads(run("timeline", "u", "--all", "--json", "--reveal", "--reason", "r").stdout)
     assert (len(found["entries"]), found["cursor"]) == (207, None)
     assert found["entries"][0]["eventId"] == REPAIR
 
@@ -207,7 +207,7 @@ def test_the_reason_of_a_rejection_may_be_personal_and_takes_reveal(merchant: Me
     merchant.deployment.api.extend([{"entries": [entry], "cursor": None}] * 2)
     masked = json.loads(run("timeline", "u", "--json").stdout)["entries"][0]["detail"]
     assert masked == {"reason": "…", "submissionId": "s-1"}
-    assert "ハナコ" in run("timeline", "u", "--reveal").stdout
+    assert "ハナコ" in run("timeline", "u", "--reveal", "--reason", "r").stdout
 
 
 def test_timeline_for_people_stops_at_the_limit_where_nobody_can_be_asked(merchant: Merchant) -> None:

@@ -45,7 +45,7 @@ def _days_ago(back: int) -> str:
 def test_dry_run_names_who_would_be_read_and_writes_nothing(world: Recon) -> None:
     world.put(*USERS.values())
     before = world.everything()
-    [found] = _json(DAY, "--dry-run", "--reveal", code=1)["files"]
+    [found] = _json(DAY, "--dry-run", "--reveal", "--reason", "r", code=1)["files"]
     assert (found["counts"]["rows"], found["counts"]["reRead"], found["counts"]["webhookNeverReceived"]) == (4, 2, 2)
     # The parameter ReconRecheck is `missed` in this stack: whose webhook came is left out.
     assert sorted(found["wouldRead"], key=lambda each: each["userId"]) == [
@@ -73,7 +73,7 @@ def test_dry_run_of_a_day_without_a_stored_file_is_3(world: Recon) -> None:
 def test_the_report_says_whose_status_changed_and_who_was_not_read(world: Recon) -> None:
     world.put(*USERS.values())
     world.compared(USERS["user-2"], not_read=(USERS["user-3"],), waiting=1)
-    found = _json(DAY, "--reveal", code=1)["files"]
+    found = _json(DAY, "--reveal", "--reason", "r", code=1)["files"]
     assert [each["state"] for each in found] == ["COMPARED", "NONE", "NONE"]
     assert found[0]["repairsOpen"] == 1
     assert found[0]["changed"] == [

@@ -258,18 +258,19 @@ def test_a_new_secret_signs_beside_the_old_one_and_is_not_shown(stack: Stack) ->
 
 
 def test_the_secret_is_shown_only_when_asked(stack: Stack) -> None:
-    shown = run("webhooks", "rotate", "--reveal").stdout
+    shown = run("webhooks", "rotate", "--reveal", "--reason", "r").stdout
     assert stack.secrets.keys["current"] in shown.splitlines()
     stack.secrets.keys = {"current": OLD}
     assert json.loads(run("webhooks", "rotate", "--json").stdout)["secret"] is None
     stack.secrets.keys = {"current": OLD}
-    assert json.loads(run("webhooks", "rotate", "--reveal", "--json").stdout)["secret"] == stack.secrets.keys["current"]
+    shown = run("webhooks", "rotate", "--reveal", "--reason", "r", "--json").stdout
+    assert json.loads(shown)["secret"] == stack.secrets.keys["current"]
 
 
 def test_a_second_rotation_is_refused_while_the_old_secret_still_signs(stack: Stack) -> None:
     run("webhooks", "rotate")
     before = dict(stack.secrets.keys)
-    ended = run("webhooks", "rotate", "--reveal")
+    ended = run("webhooks", "rotate", "--reveal", "--reason", "r")
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert "--drop-previous" in ended.stderr
     assert stack.secrets.keys == before
@@ -282,7 +283,7 @@ def test_dropping_leaves_the_current_secret_alone(stack: Stack) -> None:
     assert ended.exit_code == 0
     assert stack.secrets.keys == {"current": new}
     assert new not in ended.output
-    assert run("webhooks", "rotate", "--drop-previous", "--reveal").exit_code == 2
+    assert run("webhooks", "rotate", "--drop-previous", "--reveal", "--reason", "r").exit_code == 2
 
 
 @pytest.mark.parametrize("name", ["test", "list", "redrive", "rotate"])

@@ -3,7 +3,8 @@
 import http.client
 import re
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -11,13 +12,14 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from honnin.store import Access
-from honninctl import export, people, register_commands
+from honninctl import dead_letters, export, people, redrive, register_commands, webhooks
 from honninctl import reread as rereading
 from honninctl.console.page import Asked, Page
 from honninctl.console.pages import Pages
 from honninctl.console.rights import Rights
 from honninctl.console.server import ConsoleServer, listen
-from honninctl.failures import CommandError, NoAccessError
+from honninctl.dead_letters import Places, Queue
+from honninctl.failures import CommandError, NoAccessError, NotAllowedError, UnreachableError, UsageError
 from tests.fakes.cli import FakeDeployment
 
 NOW = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
@@ -29,7 +31,7 @@ class Console:
     """Pages that act, of a stack where everything is allowed; `erased` are the users whose erasure was asked for."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
-        self.deployment = FakeDeployment({})
+        self.deployment = FakeDeployment({}, {"MerchantWebhookUrl": "https://shop.example/hook"})
         self.erased: list[tuple[str, bool]] = []
         monkeypatch.setattr(Rights, "may", lambda *_: True)
         monkeypatch.setattr(people, "status", lambda *_: STATUS)
@@ -173,6 +175,131 @@ def test_a_refusal_of_aws_is_said(console: Console, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(rereading, "ask", refused)
     token = console.token("reread", id="user-1")
     assert console.post("reread", {"token": token}, id="user-1").status == 403
+
+
+class _Acts:
+    """Of each act, how often it was tried; `error` is how it fails."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.tried = 0
+        self.error: Exception | None = None
+        counts = Counter({"KeyError": 2})
+        letters = [{"function": "ReconDeadlineFunction"}]
+        question = rereading.Question("e-1", "paypay", "kyc", "VERIFIED")
+        places = Places(dict.fromkeys(Queue, "u"))
+        delivered = {"delivered": True, "status": 200, "seconds": 1}
+        for module, name, answer in (
+            (dead_letters, "find", places),
+            (dead_letters, "letters", letters),
+            (dead_letters, "sends_webhooks", True),
+            (redrive, "look", redrive.Moved(counts)),
+            (rereading, "questions", [question]),
+        ):
+            monkeypatch.setattr(module, name, lambda *_, _answer=answer, **__: _answer)
+        doing: list[tuple[Any, str, Any]] = [
+            (redrive, "put_back", redrive.Moved(counts)),
+            (redrive, "discard", redrive.Moved(counts)),
+            (rereading, "ask", [question]),
+            (webhooks, "test", delivered),
+            (people, "erase", CERTIFICATE),
+            (export, "export", {"name": "x"}),
+        ]
+        for module, name, answer in doing:
+            monkeypatch.setattr(module, name, lambda *_, _answer=answer, **__: self._try(_answer))
+
+    def _try(self, answer: Any) -> Any:
+        self.tried += 1
+        if self.error:
+            raise self.error
+        return answer
+
+
+_REFUSED, _LOST = NotAllowedError("AWS refuses Invoke"), UnreachableError("no answer")
+_TARGETS: Mapping[str, dict[str, str]] = {
+    "reread": {"id": "user-1"},
+    "export": {"id": "user-1"},
+    "erase": {"id": "user-1"},
+    "redrive": {"queue": "events"},
+    "discard": {"queue": "schedule"},
+    "test-webhook": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("act", "error", "is_repeated"),
+    [
+        # What only reads, and what was refused before anything was done, may be sent again.
+        ("export", _LOST, True),
+        ("export", _REFUSED, True),
+        ("reread", _REFUSED, True),
+        ("erase", _REFUSED, True),
+        ("test-webhook", _REFUSED, True),
+        # Of what did not answer nobody knows whether it was done.
+        ("reread", _LOST, False),
+        ("erase", _LOST, False),
+        ("erase", KeyError("a fault"), False),
+        ("test-webhook", _LOST, False),
+        # Some messages may have been moved before the one that was refused.
+        ("redrive", _REFUSED, False),
+        ("redrive", _LOST, False),
+        ("discard", _REFUSED, False),
+        ("discard", _LOST, False),
+    ],
+)
+def test_what_failed_is_only_repeated_if_it_certainly_was_not_done(
+    act: str, error: Exception, is_repeated: bool, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acts = _Acts(monkeypatch)
+    acts.error = error
+    fields = _TARGETS[act]
+    form = {"token": console.token(act, **fields), **GIVEN}
+    page = console.post(act, form, **fields)
+    assert acts.tried == 1
+    if is_repeated:
+        assert page.status >= 400
+        acts.error = None
+        assert console.post(act, form, **fields).status in (200, 303)
+        assert acts.tried == 2
+        return
+    assert page.status == 303
+    shown = console.get("done", token=form["token"]).body.decode()
+    assert "Perhaps done" in shown
+    assert "it is not known whether this was done" in shown
+    acts.error = None
+    again = console.post(act, form, **fields)
+    assert (again.status, acts.tried) == (303, 1)
+    assert "was not done a second time" in console.get("done", token=form["token"], again="1").body.decode()
+    # A new page may do it: the caller has read what became of the first.
+    assert console.post(act, {**form, "token": console.token(act, **fields)}, **fields).status == 303
+    assert acts.tried == 2
+
+
+def test_each_act_is_recorded_as_what_it_is(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    _Acts(monkeypatch)
+    for act, action in (
+        ("reread", "reread"),
+        ("export", "exported"),
+        ("erase", "erased"),
+        ("redrive", "redriven"),
+        ("discard", "discarded"),
+        ("test-webhook", "operated"),
+    ):
+        fields = _TARGETS[act]
+        page = console.get("act", act, **fields).body.decode()
+        assert "It is recorded that you" in page
+        console.post(act, {"token": console.token(act, **fields), **GIVEN}, **fields)
+        assert console.accesses()[-1][0] == action
+
+
+def test_a_user_of_whom_nothing_can_be_asked_is_said_so(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: Any) -> None:
+        raise UsageError("has not agreed")
+
+    monkeypatch.setattr(rereading, "questions", nothing)
+    page = console.get("act", "reread", id="user-1")
+    assert page.status == 200
+    assert "There is nothing to ask yet: user-1 has not agreed at PayPay." in page.body.decode()
+    assert b"<button>" not in page.body.partition(b"<main")[2]
 
 
 @pytest.mark.parametrize("act", ["nothing", "redrive", "discard", "erase"])

@@ -1,8 +1,8 @@
 """What the console does besides reading: each act says first exactly what it would do, and then does that.
 
 `plan` only reads. What it says goes to the confirmation page, and its fingerprint into the confirmation; so if the
-stack, the user or the queue is another one when the confirmation comes back, nothing is done. Every act may be
-repeated without harm.
+stack, the user or the queue is another one when the confirmation comes back, nothing is done. What fails and may have
+been done all the same is not done again with the same confirmation.
 """
 
 import hashlib
@@ -21,12 +21,15 @@ from honninctl import reread as rereading
 from honninctl.console.rights import Act
 from honninctl.dead_letters import RUNS, Queue
 from honninctl.deployment import Deployment
-from honninctl.failures import NotFoundError, UsageError
+from honninctl.failures import NoAccessError, NotFoundError, UsageError, explained
+from honninctl.recorded import Action
 
 # A text by its name, with the values of its places.
 type Said = tuple[str, Mapping[str, Any]]
 
 _WEBHOOK_URL = "MerchantWebhookUrl"
+# Acts that move messages one after another: when something is refused, others may have been moved already.
+_BY_PARTS = frozenset({Act.REDRIVE, Act.DISCARD})
 
 
 class Reason(StrEnum):
@@ -54,17 +57,17 @@ class Plan:
     is_empty
         There is nothing to do.
     record
-        The action of the access record, with the user; None: it is about nobody.
+        As what it is recorded, with the user; None: it is about nobody.
     """
 
     act: Act
     target: Mapping[str, str]
     says: Sequence[Said]
+    record: tuple[Action, str | None]
     reason: Reason = Reason.OPTIONAL
     counts: Mapping[str, int] = field(default_factory=dict)
     typed: str | None = None
     is_empty: bool = False
-    record: tuple[str, str | None] | None = None
 
     def fingerprint(self, deployment: Deployment) -> str:
         """The same for as long as the same would happen to the same stack."""
@@ -85,10 +88,14 @@ class Download:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an act has done: sentences, whether it is good, the certificate of an erasure, or a file."""
+    """What an act has done: sentences, whether it is good, the certificate of an erasure, or a file.
+
+    If it is not clear whether it was done, `error` says in words of the command line what went wrong.
+    """
 
     says: Sequence[Said]
     is_good: bool = True
+    error: str = ""
     certificate: Mapping[str, Any] | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     download: Download | None = None
@@ -110,8 +117,21 @@ def plan(deployment: Deployment, act: Act, fields: Mapping[str, str], *, may_rev
 
 
 def do(deployment: Deployment, planned: Plan, given: Given) -> Outcome:
-    """Do what was planned."""
-    return _DEEDS[planned.act](deployment, planned, given)
+    """Do what was planned. Raises what certainly left everything as it was.
+
+    Any other failure is an outcome: it may have been done, in whole or in part, and must not be done again unseen.
+    """
+    act = planned.act
+    try:
+        return _DEEDS[act](deployment, planned, given)
+    except Exception as error:
+        cause = explained(error)
+        # An export only reads. Of the other acts, each asks for the same right with every call, so it is refused as a
+        # whole or not at all.
+        is_refused = isinstance(cause, NoAccessError | NotFoundError | UsageError) and act not in _BY_PARTS
+        if act is Act.EXPORT or is_refused:
+            raise
+        return Outcome([("acts.unclear", {}), (f"acts.unclear_{act}", {})], is_good=False, error=str(cause))
 
 
 # --- a user ---
@@ -126,10 +146,14 @@ def _user(fields: Mapping[str, str]) -> str:
 
 def _plan_reread(deployment: Deployment, fields: Mapping[str, str]) -> Plan:
     user_id = _user(fields)
-    asked = rereading.questions(deployment, user_id)
+    try:
+        asked = rereading.questions(deployment, user_id)
+    except UsageError:
+        nothing: list[Said] = [("acts.reread_nothing", {"user": user_id})]
+        return Plan(Act.REREAD, {"id": user_id}, nothing, (Action.REREAD, user_id), is_empty=True)
     says: list[Said] = [("acts.reread_what", {"user": user_id})]
     says += [(f"acts.ask_{each.provider}_{each.kind}", {}) for each in asked]
-    return Plan(Act.REREAD, {"id": user_id}, [*says, ("acts.reread_safe", {})], record=("reread", user_id))
+    return Plan(Act.REREAD, {"id": user_id}, [*says, ("acts.reread_safe", {})], (Action.REREAD, user_id))
 
 
 def _reread(deployment: Deployment, planned: Plan, given: Given) -> Outcome:  # noqa: ARG001
@@ -146,8 +170,8 @@ def _plan_export(deployment: Deployment, fields: Mapping[str, str]) -> Plan:
         Act.EXPORT,
         {"id": user_id, **({"reveal": "1"} if reveals else {})},
         [*says, ("acts.export_file", {})],
+        (Action.REVEALED if reveals else Action.EXPORTED, user_id),
         Reason.REQUIRED if reveals else Reason.OPTIONAL,
-        record=("revealed" if reveals else "exported", user_id),
     )
 
 
@@ -176,9 +200,9 @@ def _plan_erase(deployment: Deployment, fields: Mapping[str, str]) -> Plan:
         Act.ERASE,
         {"id": user_id, **({"unlink": "1"} if unlinks else {})},
         says,
+        (Action.ERASED, user_id),
         Reason.REQUIRED,
         typed=user_id,
-        record=("erased", user_id),
     )
 
 
@@ -237,9 +261,9 @@ def _plan_redrive(deployment: Deployment, fields: Mapping[str, str]) -> Plan:
         Act.REDRIVE,
         _letters_target(queue, fields),
         [*says, ("acts.redrive_safe", {})] if number else [("acts.nothing_left", {})],
+        (Action.REDRIVEN, None),
         counts=dict(found.done.most_common()),
         is_empty=not number,
-        record=("redriven", None),
     )
 
 
@@ -262,9 +286,9 @@ def _plan_discard(deployment: Deployment, fields: Mapping[str, str]) -> Plan:
         [("acts.discard_what", {"number": len(letters)}), ("acts.discard_safe", {})]
         if letters
         else [("acts.nothing_left", {})],
+        (Action.DISCARDED, None),
         counts=dict(counts.most_common()),
         is_empty=not letters,
-        record=("redriven", None),
     )
 
 
@@ -282,7 +306,8 @@ def _plan_test(deployment: Deployment, fields: Mapping[str, str]) -> Plan:  # no
     if not dead_letters.sends_webhooks(deployment):
         raise dead_letters.WebhooksOffError(deployment.name)
     host = urlsplit(deployment.parameters[_WEBHOOK_URL]).hostname or ""
-    return Plan(Act.TEST_WEBHOOK, {}, [("acts.test_what", {"host": host}), ("acts.test_safe", {})], Reason.NONE)
+    says: list[Said] = [("acts.test_what", {"host": host}), ("acts.test_safe", {})]
+    return Plan(Act.TEST_WEBHOOK, {}, says, (Action.OPERATED, None), Reason.NONE)
 
 
 def _test(deployment: Deployment, planned: Plan, given: Given) -> Outcome:  # noqa: ARG001

@@ -2,7 +2,7 @@
 
 A confirmation page carries a token that is good once, for ten minutes, and for exactly what the page said. So no other
 site can act in the caller's name, a form that is sent twice acts once, and a page from the browser's history, or of a
-stack that has changed since, acts not at all.
+stack that has changed since, acts not at all. Only what certainly was not done may be tried again with the same page.
 """
 
 import secrets

@@ -9,10 +9,6 @@ from honninctl import masking
 from honninctl.console.wording import Wording
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-# Ids, keys and hashes, which are read and compared letter by letter.
-_CODES = frozenset(
-    {"requestId", "snapshot", "sha256", "selfie", "submissionId", "word", "file", "reread", "end", "claimed", "type"}
-)
 # What others said in English, of which there is no translation.
 _ENGLISH = frozenset({"selfieReason"})
 
@@ -43,7 +39,7 @@ def error_name(t: Wording, error_type: str) -> str:
 
 def product_name(t: Wording, product: str) -> str:
     """A provider's product in words."""
-    return t.first(f"product.{product}", otherwise=product)
+    return t.name(f"product.{product}", product)
 
 
 def _detail(t: Wording, name: str, value: str) -> Detail:
@@ -64,7 +60,6 @@ def _detail(t: Wording, name: str, value: str) -> Detail:
         case "day" if _DAY.fullmatch(value):
             return Detail(label, t.day(value))
     words = t.first(f"value.{name}_{re.sub('[^A-Za-z0-9]+', '_', value)}", otherwise="")
-    if words:
-        return Detail(label, words)
-    is_code = name in _CODES or t.first(f"detail.{name}", otherwise="") == ""
-    return Detail(label, "" if is_code else value, value if is_code else "", is_english=name in _ENGLISH)
+    if words or name in _ENGLISH:
+        return Detail(label, words or value, is_english=not words)
+    return Detail(label, code=value)

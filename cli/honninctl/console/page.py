@@ -15,7 +15,15 @@ from honninctl.console.confirmations import Confirmations
 from honninctl.console.rights import Rights
 from honninctl.console.wording import LANGUAGES, Wording, jst_day, utc_text
 from honninctl.deployment import Deployment
-from honninctl.failures import CommandError, NoAccessError, NotFoundError, UnreachableError, UsageError, explained
+from honninctl.failures import (
+    CommandError,
+    NoAccessError,
+    NotFoundError,
+    UnreachableError,
+    UsageError,
+    UserIdError,
+    explained,
+)
 
 HERE = Path(__file__).parent
 HTML = "text/html; charset=utf-8"
@@ -181,10 +189,20 @@ def _trouble(error: CommandError) -> Trouble:
             return Trouble("trouble.unreachable", str(error), HTTPStatus.GATEWAY_TIMEOUT)
         case NotFoundError():
             return Trouble("trouble.not_found", str(error), HTTPStatus.NOT_FOUND)
+        case UserIdError():
+            return Trouble("trouble.no_user_id", str(error), HTTPStatus.BAD_REQUEST)
         case UsageError():
             return Trouble("trouble.usage", str(error), HTTPStatus.BAD_REQUEST)
         case _:
             return Trouble("trouble.failed", str(error), HTTPStatus.BAD_GATEWAY)
+
+
+def is_day(text: str) -> bool:
+    """Whether a text is a day as its address and its field have it (`yyyy-mm-dd`)."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def between(text: str, least: int, most: int) -> int:

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from honninctl.console import verdict
 from honninctl.language import known
 
@@ -48,6 +50,10 @@ class Wording:
     def first(self, *names: str, otherwise: str) -> str:
         """The first of the texts that exists: what a newer stack sends may be unknown here."""
         return next((self._texts[name] for name in names if name in self._texts), otherwise)
+
+    def name(self, text: str, value: str) -> str:
+        """A value in words; as it is, to be read letter by letter, if there are none: see `first`."""
+        return self.first(text, otherwise=Markup("<code>{}</code>").format(value))
 
     def names(self, table: str) -> list[str]:
         """The names of a table's texts, in their order."""

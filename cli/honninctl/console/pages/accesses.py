@@ -28,6 +28,7 @@ def _shown(t: Wording, each: dict[str, Any]) -> dict[str, Any]:
     return {
         **each,
         "did": t.first(f"access.did_{each['action']}", otherwise=t("access.did_other")),
-        "by": t.first(f"access.by_{each['source']}", otherwise=each["source"]),
+        "by": t.name(f"access.by_{each['source']}", each["source"]),
+        "is_of_nobody": (each["options"] or "").partition(" ")[0] == access.NOBODY,
         "asked": " ".join(filter(None, (each["what"], each["options"]))),
     }

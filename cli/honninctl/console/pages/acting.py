@@ -17,7 +17,7 @@ from honninctl.console.acts import Given, Outcome, Plan, Reason
 from honninctl.console.page import NO_PAGE, Desk, Page, View, asking
 from honninctl.console.rights import Act, policies
 from honninctl.console.wording import Wording
-from honninctl.recorded import Action, options
+from honninctl.recorded import options
 
 _ABOUT_A_USER = (Act.REREAD, Act.EXPORT, Act.ERASE)
 
@@ -54,14 +54,14 @@ def page(view: View, name: str) -> Page:
     act, form, user_id = Act(name), view.asked.form, view.asked.fields.get("id", "").strip()
     token = (form or {}).get("token", "")
     if form is not None and desk.confirmations.outcome(token):
-        # Sent twice: it was done once.
+        # Sent twice: it is not done a second time, even if it is not known whether it was done.
         return _to_outcome(view, token, again=True)
     planned = asking(lambda: acts.plan(view.deployment, act, view.asked.fields, may_reveal=desk.may_reveal))
     if planned.value is None:
         trouble = planned.trouble or NO_PAGE
         # Only the address can ask for what there is not; the pages do not offer it.
         is_ours = trouble.status is HTTPStatus.BAD_REQUEST
-        return view.trouble(replace(trouble, text="trouble.no_act") if is_ours else trouble, user_id=user_id)
+        return view.trouble(replace(trouble, text="trouble.no_act", detail="") if is_ours else trouble, user_id=user_id)
     if form is None:
         return _confirmation(view, desk, planned.value)
     remark = _remark(view, desk, planned.value, form)
@@ -123,12 +123,12 @@ def _remark(view: View, desk: Desk, planned: Plan, form: Mapping[str, str]) -> s
 
 def _done(view: View, desk: Desk, planned: Plan, form: Mapping[str, str]) -> Page:
     reason, ticket = (" ".join(form.get(each, "").split()) or None for each in ("reason", "ticket"))
-    action, user_id = planned.record or (Action.OPERATED, None)
+    action, user_id = planned.record
 
     def act() -> Outcome:
         access.record(
             view.deployment,
-            Action(action),
+            action,
             user_id,
             _reason(form) or None,
             what=f"act/{planned.act}",
@@ -139,11 +139,12 @@ def _done(view: View, desk: Desk, planned: Plan, form: Mapping[str, str]) -> Pag
 
     done = asking(act)
     if done.value is None:
+        # It was certainly not done, so the same form may be sent again.
         desk.rights.forget()
         return view.trouble(done.trouble or NO_PAGE, user_id=user_id or "")
     file, token = done.value.download, form["token"]
     # What is kept for the result page has nothing personal in it; a file goes to the caller alone.
-    kept = Outcome(done.value.says, done.value.is_good, done.value.certificate, done.value.counts)
+    kept = replace(done.value, download=None)
     desk.confirmations.settle(token, (kept, planned.act, planned.target))
     if file is None:
         return _to_outcome(view, token)

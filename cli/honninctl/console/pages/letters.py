@@ -1,11 +1,12 @@
 """The page of webhooks and dead letters: what failed, why, and what to do."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from honninctl import dead_letters, webhooks
 from honninctl.console import advice, details
-from honninctl.console.page import NO_PAGE, Found, Page, View, asking
+from honninctl.console.page import NO_PAGE, Found, Page, Trouble, View, asking
 from honninctl.console.pages import acting
 from honninctl.console.rights import Act
 
@@ -19,6 +20,8 @@ def page(view: View) -> Page:
         return view.trouble(found.trouble or NO_PAGE)
     places, letters = found.value
     wanted = view.asked.fields.get("queue", "")
+    if wanted and wanted not in set(dead_letters.Queue):
+        return view.trouble(Trouble("letters.bad_queue", "", HTTPStatus.BAD_REQUEST))
     queues = advice.by_queue(view.deployment, letters)
     return view.paint(
         "dead_letters.html",

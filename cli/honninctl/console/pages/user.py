@@ -1,14 +1,14 @@
 """The page of a user: the verdict, where the user stands at each provider, and the timeline."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 from honninctl import past, people
 from honninctl.console import details, evidence, story, verdict
-from honninctl.console.page import Page, Trouble, View, asking, between
-from honninctl.console.pages import acting, users
+from honninctl.console.page import Page, Trouble, View, asking, between, is_day
+from honninctl.console.pages import acting
 from honninctl.console.wording import Wording, jst_day, utc_text
 from honninctl.failures import UsageError
 
@@ -31,7 +31,8 @@ def page(view: View) -> Page:
     timeline = asking(lambda: list(people.timeline(view.deployment, user_id, limit=_MOST_ENTRIES)))
     if timeline.trouble:
         if timeline.trouble.status is HTTPStatus.NOT_FOUND:
-            return users.not_found(view, user_id)
+            # What is found by a part of an id is a list, and recorded as one.
+            return Page(HTTPStatus.SEE_OTHER, location=view.link("users", q=user_id))
         return view.trouble(timeline.trouble, user_id=user_id)
     found = timeline.value or []
     is_whole = len(found) < _MOST_ENTRIES
@@ -74,10 +75,7 @@ def _moment(text: str) -> tuple[datetime | None, str]:
     """The end of a day in Japan that was asked for, or the text that says why it cannot be shown."""
     if not text:
         return None, ""
-    try:
-        if date.fromisoformat(text).isoformat() != text:
-            raise ValueError
-    except ValueError:
+    if not is_day(text):
         return None, "moment.no_day"
     try:
         return past.moment(text), ""
@@ -132,7 +130,7 @@ def _story(t: Wording, told: story.Told) -> str:
     return t(
         f"story.{told.way}",
         day=t.day(told.day) if told.day else "",
-        type=t.first(f"type.{kind}", otherwise=kind),
+        type=t.first(f"type.{kind}", otherwise=t("type.other")),
         at=t.moment(told.webhook_at) if told.webhook_at else "",
     )
 

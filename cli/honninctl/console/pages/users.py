@@ -3,13 +3,13 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
 
 from honninctl import overview, people, spreadsheet
-from honninctl.console.page import Page, Trouble, View, asking, between
+from honninctl.console.page import Page, Trouble, View, asking, between, is_day
 from honninctl.failures import NotFoundError
 
 _PAGE = "50"
@@ -24,7 +24,7 @@ _CSV = "text/csv; charset=utf-8"
 
 # What the template asks for where there is nothing of it.
 _NO_LIST: Mapping[str, Any] = dict.fromkeys(
-    ("chosen", "trouble", "rebuilding", "next", "first", "csv", "searched", "not_searched", "unknown")
+    ("bad", "chosen", "trouble", "rebuilding", "next", "first", "csv", "searched", "not_searched", "unknown")
 )
 
 
@@ -55,9 +55,16 @@ def page(view: View) -> Page:
     fields = view.asked.fields
     if part := fields.get("q", "").strip():
         return search(view, part)
+    if bad := _bad(fields):
+        return view.paint(
+            "users.html", HTTPStatus.BAD_REQUEST, **_filters(fields), **{**_NO_LIST, "bad": bad, "rows": []}
+        )
     chosen = _chosen(fields)
     found = asking(lambda: view.deployment.merchant("GET", chosen.path, _paged(chosen, fields))) if chosen else None
     trouble = found.trouble if found else None
+    if trouble and trouble.status is HTTPStatus.BAD_REQUEST and fields.get("cursor"):
+        # Everything else was looked at above.
+        trouble = replace(trouble, text="users.bad_cursor")
     rows = found.value[chosen.name] if found and found.value and chosen else []
     said = {
         "chosen": chosen,
@@ -94,6 +101,8 @@ def not_found(view: View, part: str) -> Page:
 def csv_file(view: View) -> Page:
     """The whole list as CSV that a spreadsheet opens rightly in Japanese: UTF-8 with a byte order mark."""
     fields = view.asked.fields
+    if bad := _bad(fields):
+        return view.trouble(Trouble(bad, "", HTTPStatus.BAD_REQUEST))
     chosen = _chosen(fields)
     if chosen is None:
         return view.trouble(Trouble("trouble.no_list", "", HTTPStatus.BAD_REQUEST))
@@ -143,12 +152,28 @@ def _near(view: View, part: str) -> _Search:
     return _Search(ranked[:_MOST_FOUND], len(ranked), looked_at, is_whole)
 
 
+def _bad(fields: Mapping[str, str]) -> str:
+    """The name of the text that says which field has no meaning; nothing if all have."""
+    if fields.get("list") == "expiring":
+        days = fields.get("days", "1")
+        return "" if days == str(between(days, 1, _MOST_DAYS)) else "users.bad_days"
+    status = _status(fields)
+    if status != ("", "") and status not in _statuses():
+        return "users.bad_status"
+    return "" if is_day(fields.get("since", "").strip() or "2026-01-01") else "users.bad_since"
+
+
+def _status(fields: Mapping[str, str]) -> tuple[str, str]:
+    """The provider and the status that are asked for, as the form or a link has them."""
+    provider, _, status = fields.get("of", "").partition("/")
+    return fields.get("provider", provider), fields.get("status", status)
+
+
 def _chosen(fields: Mapping[str, str]) -> _List | None:
     if fields.get("list") == "expiring":
         days = str(between(fields.get("days", str(_DAYS)), 1, _MOST_DAYS))
         return _List("expiring", "/overview/expiring", "expiring", {"within": days})
-    provider, _, status = fields.get("of", "").partition("/")
-    provider, status = fields.get("provider", provider), fields.get("status", status)
+    provider, status = _status(fields)
     if (provider, status) not in _statuses():
         return None
     query = {"provider": provider, "status": status}
