@@ -178,7 +178,7 @@ def _show_file(cli: Cli, file: dict[str, Any], *, dry_run: bool) -> None:
     screen = cli.screen
     screen.line(f"{file['fileType']}  {file['day']}", "bold")
     reason = file.get("doubt") or file.get("reason")
-    screen.line(f"  {padded(_('state'), 12)}{file['state']}" + (f": {said(reason)}" if reason else ""))
+    screen.line(f"  {padded(_('state'), 12)}{_with_reason(file['state'], reason)}")
     if file.get("fileName"):
         screen.line(_("  file        {fileName}").format(fileName=file["fileName"]))
     if file.get("revisionOf"):
@@ -231,13 +231,16 @@ def _show_type(cli: Cli, facts: dict[str, Any]) -> None:
         return
     screen.line(_("{fileType}  the last 7 days").format(fileType=facts["fileType"]), "bold")
     for each in facts["week"]:
-        reason = f": {said(each['reason'])}" if each["reason"] else ""
-        screen.line(f"  {each['day']}  {each['state']}{reason}", _STYLES[each["state"]])
+        screen.line(f"  {each['day']}  {_with_reason(each['state'], each['reason'])}", _STYLES[each["state"]])
     screen.line(_("  last webhook received: {value}").format(value=facts["lastWebhookAt"] or _("none within 40 days")))
     if facts["resendRequest"]:
         screen.line(_("  send this to PayPay:"), "bold")
         screen.line(f"{facts['resendRequest']['ja']}\n{facts['resendRequest']['en']}")
     screen.line("")
+
+
+def _with_reason(state: str, reason: str | None) -> str:
+    return _("{what}: {why}").format(what=state, why=said(reason)) if reason else state
 
 
 def _show_some(cli: Cli, rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:

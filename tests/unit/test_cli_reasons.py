@@ -17,10 +17,13 @@ from botocore.awsrequest import AWSResponse, HTTPHeaders
 from honnin.contract_ends import ended_reason
 from honnin.recon.file_types import FILE_TYPES
 from honnin.recon.outcomes import _NOT_READ, ENDS
+from honnin.remote_file import answered
 from honnin.reread.starting import RereadConflictError, UnknownRereadError
 from honnin.status import VerifiedReason
+from honnin.store import ReconFile
 from honnin.wording import Wording
 from honninctl import (
+    command,
     confirmations,
     dead_letter_commands,
     deployment,
@@ -47,7 +50,8 @@ from honninctl.failures import CommandError
 from honninctl.recorded import Action
 from honninctl.screen import Screen
 from tests.documents import OTHER_WORDS
-from tests.fakes.cli import FakeDeployment
+from tests.fakes.cli import FakeDeployment, run, state_table
+from tests.fakes.memory import memory_aws, s3
 from tests.fakes.stack_sentences import form, forms, wordings
 
 # Two words of English in a row. What is left out before: commands, names of fields, options and products.
@@ -300,3 +304,21 @@ def test_a_page_of_the_console_is_in_one_language_whatever_the_terminals_is(
         assert language.spoken() == terminal
     assert found in shown
     assert 'lang="en"' not in re.sub("<html.*?>|<nav.*?</nav>|<header.*?</header>", "", shown, flags=re.DOTALL)
+
+
+def test_a_reason_is_japanese_after_its_way_through_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written by the download, read by the command; an item from before has its English, in quotes."""
+    with memory_aws():
+        s3("recon")
+        stack = FakeDeployment({"StateTableName": state_table(), "ReconBucketName": "recon"})
+        for day, reason in (("2026-11-20", answered(403)), ("2026-11-19", "the server was slow")):
+            at = f"{day}T18:20:00.000Z"
+            file = ReconFile("kyc_passport_sync_recon", day, "a.csv", "ANNOUNCED", received_at=at)
+            stack.store.recon.expired(file, reason)
+        monkeypatch.setattr(command, "Deployment", lambda _where: stack)
+        shown = run("recon", "2026-11-20", env={"HONNIN_LANG": "ja"}).stdout
+        scripts = json.loads(run("recon", "2026-11-20", "--json", env={"HONNIN_LANG": "ja"}).stdout)
+        before = run("recon", "2026-11-19", env={"HONNIN_LANG": "ja"}).stdout
+    assert "EXPIRED：レスポンスが HTTP 403 だった" in shown
+    assert scripts["files"][0]["reason"] == "the response was HTTP 403"
+    assert "EXPIRED：「the server was slow」" in before
