@@ -13,7 +13,7 @@ from sandbox.core import CONTROL_PREFIX, ControlError, control_object
 RETURN_PATH = "/shop/return"
 WEBHOOK_PATH = "/shop/webhooks"
 _RECEIVERS_PATH = f"{CONTROL_PREFIX}/shop/receivers"
-# What a webhook's signature is checked by, and what tells its body.
+# The parts of the signature, and what the body is.
 _PASSED_ON = ("webhook-id", "webhook-timestamp", "webhook-signature", "Content-Type", "User-Agent")
 # Honnin waits for 15 seconds.
 _TIMEOUT_S = 12.0

@@ -273,7 +273,7 @@ test("a user links in the browser's way", async () => {
   assert.match(await failure(sandbox.user("u").allow(`${at()}/consent`)), /HTTP 410/);
 });
 
-test("a night is over when all files are compared of which PayPay has told", async () => {
+test("a night is over when all files are compared that PayPay has sent notifications of", async () => {
   running();
   const { sandbox } = await localStack({ home });
   const day = "2026-11-28";
@@ -299,7 +299,7 @@ test("a night is over when all files are compared of which PayPay has told", asy
   assert.ok(invoked.length > 1);
 });
 
-test("what was waited for in vain is told with what is there instead", async () => {
+test("a time-out says what is there instead", async () => {
   running();
   const { awaitStatus } = await localStack({ home });
   answers["GET /v1/users/u"] = { status: 404, body: UNKNOWN };
@@ -349,12 +349,12 @@ test("what was waited for in vain is told with what is there instead", async () 
 test("events are those since listening began", async () => {
   running();
   const { events, close } = await localStack({ home });
-  const heard = await events();
-  const { detail } = await heard.wait("KycStatusChanged", { userId: "hanako" });
+  const bus = await events();
+  const { detail } = await bus.wait("KycStatusChanged", { userId: "hanako" });
   assert.equal(detail.to, "LINKED");
-  assert.equal(heard.of("KycStatusChanged", "another").length, 0);
+  assert.equal(bus.of("KycStatusChanged", "another").length, 0);
   assert.equal(
-    await failure(heard.wait("UserErased", { userId: "hanako", timeoutS: 0 })),
+    await failure(bus.wait("UserErased", { userId: "hanako", timeoutS: 0 })),
     "No UserErased of hanako has come within 0 s. What has come: KycStatusChanged hanako.",
   );
   await close();
