@@ -1,5 +1,7 @@
 /** `honnin-client/testing` on a checkout that is made up: a Makefile, a honninctl and an HTTP server that play a stack. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -360,6 +362,19 @@ test("events are those since listening began", async () => {
   await close();
   writeFileSync(join(home, "silent"), "");
   assert.match(await failure(events()), /No local stack is running\./);
+});
+
+test("a test process that closes nothing ends all the same", async () => {
+  running();
+  const testing = new URL("../src/testing/index.js", import.meta.url);
+  const script = `import { localStack } from "${testing}"; const { events, merchantWebhooks } = await localStack();
+    await (await events()).wait("KycStatusChanged"); await merchantWebhooks();`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    env: { ...process.env, HONNIN_HOME: home },
+    stdio: "inherit",
+    timeout: 20_000,
+  });
+  assert.deepEqual(await once(child, "exit"), [0, null]);
 });
 
 test("merchant webhooks are received, verified", async () => {
