@@ -29,7 +29,7 @@ export class Customers {
   }
 
   /** From a webhook. It is stored when this returns; the same one again changes nothing. */
-  hear({ type, data }: MerchantWebhook): void {
+  receive({ type, data }: MerchantWebhook): void {
     if (type === "kyc.status.changed")
       this.learn(data.userId, data.provider, { version: data.version, status: data.to });
     // Of both providers. The version stays, for what arrives late.

@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { localStack } from "honnin-client/testing";
 
 const { honnin, sandbox, stack, awaitStatus, events, close } = await localStack();
-const heard = await events();
+const bus = await events();
 const port = await freePort();
 const url = `http://127.0.0.1:${port}`;
 const file = join(mkdtempSync(join(tmpdir(), "shop-")), "customers.jsonl");
@@ -25,10 +25,9 @@ after(async () => {
 });
 
 test("whom Vexora approves may withdraw, and whom it rejects may not", async () => {
-  for (const [outcome, status] of [
-    ["approve", "APPROVED"],
-    ["reject", "REJECTED"],
-  ] as const) {
+  await Promise.all([decided("approve", "APPROVED"), decided("reject", "REJECTED")]);
+
+  async function decided(outcome: "approve" | "reject", status: string): Promise<void> {
     const id = customer();
     const user = sandbox.user(id);
     const form = { formId: `form-${id}`, usernameFurigana: "テスト ハナコ" };
@@ -71,7 +70,7 @@ test("a flag whose webhook to Honnin is lost comes with the recon files of the n
   await sandbox.reconNight();
   const { verified } = await awaitStatus(id, { status: "RISK_FLAGGED", provider: "paypay" });
   assert.equal(verified, false);
-  const changes = heard.of("KycStatusChanged", id).map(({ detail }) => [detail.to, detail.cause]);
+  const changes = bus.of("KycStatusChanged", id).map(({ detail }) => [detail.to, detail.cause]);
   assert.deepEqual(changes.at(-1), ["RISK_FLAGGED", "recon"]);
   await knows(id, { paypay: "RISK_FLAGGED" });
 });
@@ -89,7 +88,7 @@ test("an erased customer is forgotten", async () => {
   const id = await linked();
   await honnin.eraseUser({ path: { userId: id }, query: { unlink: true } });
   await knows(id, { paypay: null, vexora: null });
-  await heard.wait("UserErased", { userId: id });
+  await bus.wait("UserErased", { userId: id });
 });
 
 test("what is not signed by Honnin is refused", async () => {

@@ -20,7 +20,7 @@ type Answer = [status: number, body?: unknown];
 type Route = (shop: Shop, id: string, body: Buffer, headers: IncomingHttpHeaders) => Answer | Promise<Answer>;
 
 const ROUTES: [method: string, path: RegExp, route: Route][] = [
-  ["POST", /^\/hooks()$/, (shop, _, body, headers) => shop.hear(body, headers)],
+  ["POST", /^\/hooks()$/, (shop, _, body, headers) => shop.receive(body, headers)],
   ["GET", /^\/customers\/([^/]+)$/, (shop, id) => [200, shop.setting.customers.statuses(id)]],
   ["POST", /^\/customers\/([^/]+)\/submission$/, (shop, id, body) => shop.submit(id, JSON.parse(body.toString()))],
   ["POST", /^\/customers\/([^/]+)\/link$/, (shop, id) => shop.link(id)],
@@ -61,8 +61,8 @@ export class Shop {
   }
 
   /** A webhook: stored before it is answered. */
-  hear(body: Buffer, headers: IncomingHttpHeaders): Answer {
-    this.setting.customers.hear(verify(body, headers, this.setting.secret).event);
+  receive(body: Buffer, headers: IncomingHttpHeaders): Answer {
+    this.setting.customers.receive(verify(body, headers, this.setting.secret).event);
     return [204];
   }
 

@@ -1,5 +1,7 @@
 /** `honnin-client/testing` on a checkout that is made up: a Makefile, a honninctl and an HTTP server that play a stack. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -273,7 +275,7 @@ test("a user links in the browser's way", async () => {
   assert.match(await failure(sandbox.user("u").allow(`${at()}/consent`)), /HTTP 410/);
 });
 
-test("a night is over when all files are compared of which PayPay has told", async () => {
+test("a night is over when all files are compared that PayPay has sent notifications of", async () => {
   running();
   const { sandbox } = await localStack({ home });
   const day = "2026-11-28";
@@ -299,7 +301,7 @@ test("a night is over when all files are compared of which PayPay has told", asy
   assert.ok(invoked.length > 1);
 });
 
-test("what was waited for in vain is told with what is there instead", async () => {
+test("a time-out says what is there instead", async () => {
   running();
   const { awaitStatus } = await localStack({ home });
   answers["GET /v1/users/u"] = { status: 404, body: UNKNOWN };
@@ -349,17 +351,30 @@ test("what was waited for in vain is told with what is there instead", async () 
 test("events are those since listening began", async () => {
   running();
   const { events, close } = await localStack({ home });
-  const heard = await events();
-  const { detail } = await heard.wait("KycStatusChanged", { userId: "hanako" });
+  const bus = await events();
+  const { detail } = await bus.wait("KycStatusChanged", { userId: "hanako" });
   assert.equal(detail.to, "LINKED");
-  assert.equal(heard.of("KycStatusChanged", "another").length, 0);
+  assert.equal(bus.of("KycStatusChanged", "another").length, 0);
   assert.equal(
-    await failure(heard.wait("UserErased", { userId: "hanako", timeoutS: 0 })),
+    await failure(bus.wait("UserErased", { userId: "hanako", timeoutS: 0 })),
     "No UserErased of hanako has come within 0 s. What has come: KycStatusChanged hanako.",
   );
   await close();
   writeFileSync(join(home, "silent"), "");
   assert.match(await failure(events()), /No local stack is running\./);
+});
+
+test("a test process that closes nothing ends all the same", async () => {
+  running();
+  const testing = new URL("../src/testing/index.js", import.meta.url);
+  const script = `import { localStack } from "${testing}"; const { events, merchantWebhooks } = await localStack();
+    await (await events()).wait("KycStatusChanged"); await merchantWebhooks();`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    env: { ...process.env, HONNIN_HOME: home },
+    stdio: "inherit",
+    timeout: 20_000,
+  });
+  assert.deepEqual(await once(child, "exit"), [0, null]);
 });
 
 test("merchant webhooks are received, verified", async () => {

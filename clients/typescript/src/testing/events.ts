@@ -1,6 +1,7 @@
 /** The domain events on the bus of a local stack, as `honninctl local events --follow` prints them. */
 import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
+import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import type * as schema from "../generated/schema.js";
 import { LocalStackError } from "./errors.js";
@@ -56,6 +57,8 @@ export class Events {
       });
     });
     await Promise.race([listening, ended]);
+    // A test file that forgets `close` ends all the same.
+    for (const each of [child, child.stdout as Socket, child.stderr as Socket]) each.unref();
     return events;
   }
 

@@ -23,7 +23,7 @@ export interface LocalStack {
   stack: StackDescription & { started: boolean };
   /** Resolves with the user once everything in `wanted` is so. The time-out says what is so instead, and since when. */
   awaitStatus(userId: string, wanted: Wanted): Promise<UserView>;
-  /** Begins to listen to the bus; resolves once nothing is missed any more. Call it before what is to be heard. */
+  /** Begins to listen to the bus; resolves once nothing is missed any more. Call it first. */
   events(): Promise<Events>;
   /** Opens a receiver of merchant webhooks. */
   merchantWebhooks(): Promise<MerchantWebhooks>;

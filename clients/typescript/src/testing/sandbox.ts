@@ -5,7 +5,7 @@ import { LocalStackError } from "./errors.js";
 import type { HeldStack } from "./stack.js";
 import { known, type Patience, until } from "./waiting.js";
 
-/** How Honnin is told of a change: as usual, never, twice, or 60 seconds late. */
+/** When the webhook about a change comes: as usual, never, twice, or 60 seconds late. */
 export type Delivery = "sent" | "lost" | "twice" | "late";
 type Scopes = AccountLinkRequest["scopes"];
 
@@ -123,7 +123,7 @@ export class Sandbox {
   }
 }
 
-/** A user at both providers. `delivery` says how Honnin is told of it. */
+/** A user at both providers. `delivery` is about the webhook to Honnin. */
 export class SandboxUser {
   /** Resolves once applications to Vexora wait. */
   readonly waits: Promise<unknown>;
@@ -148,7 +148,7 @@ export class SandboxUser {
     await this.review("reject", delivery);
   }
 
-  /** Honnin asks Vexora about the open submission now, not some time later. So it finds what a lost callback would have told. */
+  /** Honnin asks Vexora about the open submission now, and finds the result whose callback was lost. */
   async poll({ timeoutS = 60 }: Patience = {}): Promise<void> {
     const asked = async () =>
       ((await this.sandbox.control("GET", this.path("vexora"))) as { query_calls: number }).query_calls;
