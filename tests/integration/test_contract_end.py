@@ -52,31 +52,34 @@ def test_an_end_is_reported_shown_cancelled_and_reported_again(shop: Shop, stack
     assert report(shop, said)[0] == 200
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "field"),
-    [
-        (None, 422, "body"),
-        ("{}", 422, "endedOn"),
-        ('{"endedOn": "2026-02-30"}', 422, "endedOn"),
-        ('{"endedOn": "4711"}', 422, "endedOn"),
-        ('{"endedOn": "4711-01-01"}', 422, "endedOn"),
-        ('{"endedOn": "2026-01-01T00:00:00Z"}', 422, "endedOn"),
-        ('{"endedOn": "２０２６-01-01"}', 422, "endedOn"),
-        ('{"endedOn": 20260101}', 422, "endedOn"),
-        ('{"endedOn": "2026-01-01", "reason": ""}', 422, "reason"),
-        ('{"endedOn": "2026-01-01", "4711": "x"}', 422, "?"),
-    ],
-)
+# Each body with the field of the answer.
+NOT_VALID: list[tuple[str | None, str]] = [
+    (None, "body"),
+    ("{}", "endedOn"),
+    ('{"endedOn": "2026-02-30"}', "endedOn"),
+    ('{"endedOn": "4711"}', "endedOn"),
+    ('{"endedOn": "4711-01-01"}', "endedOn"),
+    ('{"endedOn": "2026-01-01T00:00:00Z"}', "endedOn"),
+    ('{"endedOn": "２０２６-01-01"}', "endedOn"),
+    ('{"endedOn": 20260101}', "endedOn"),
+    ('{"endedOn": "2026-01-01", "reason": ""}', "reason"),
+    ('{"endedOn": "2026-01-01", "4711": "x"}', "?"),
+]
+
+
 def test_what_is_not_valid_is_refused_by_field_and_rule(
-    shop: Shop, stack: Deployment, body: str | None, status: int, field: str
+    shop: Shop, stack: Deployment, subtests: pytest.Subtests
 ) -> None:
+    # One user for all of them, who takes longer to make than the rest.
     shop.live()
     before = stack.items()
-    answered, problem = report(shop, body)
-    assert answered == status
-    assert [each["field"] for each in problem["errors"]] == [field]
-    assert "4711" not in json.dumps(problem)
-    assert stack.items() == before
+    for body, field in NOT_VALID:
+        with subtests.test(body):
+            answered, problem = report(shop, body)
+            assert answered == 422
+            assert [each["field"] for each in problem["errors"]] == [field]
+            assert "4711" not in json.dumps(problem)
+            assert stack.items() == before
 
 
 def test_nobody_is_a_404_and_an_earlier_contract_a_409(shop: Shop) -> None:
