@@ -19,7 +19,7 @@ _OPTIONAL_SECRET_KEYS = ("paypay_merchant_id",)
 
 
 def check(deployment: Deployment) -> Iterator[Check]:
-    """Each provider's values. A caller who may not read the secret is told who can look."""
+    """Each provider's values. If the caller may not read the secret, it says who can."""
     from honnin.secret_store import PLACEHOLDER
 
     try:

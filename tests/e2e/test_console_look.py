@@ -95,6 +95,53 @@ def test_every_page_can_be_read_by_everybody_at_every_width(
     assert not faults
 
 
+@pytest.mark.parametrize("path", [f"recon/{console_stack.DAY}", "dead-letters", f"access?id={console_stack.USER}"])
+def test_cards_on_a_phone_are_a_table_to_who_listens(chromium: Browser, url: str, path: str) -> None:
+    """Each value is read with its column, once, and in the order of the columns."""
+    show(chromium, f"{url}ja/{path}", 390)
+    driver = chromium.driver
+    assert driver.execute_script("return getComputedStyle(document.querySelector('.records td')).display") == "grid"
+    driver.execute_cdp_cmd("Accessibility.enable", {})
+    tree = driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    by_role: dict[str, list[str]] = {}
+    for each in tree:
+        if not each["ignored"]:
+            by_role.setdefault(each["role"]["value"], []).append(each.get("name", {}).get("value", ""))
+    shown = driver.execute_script(
+        "return [...document.querySelectorAll('.records')].map(each => [[...each.tBodies[0].rows].length, "
+        "[...each.tHead.rows[0].cells].map(cell => cell.textContent)])"
+    )
+    assert len(by_role["table"]) == len(shown)
+    assert by_role["columnheader"] == [name for _, columns in shown for name in columns]
+    assert len(by_role["rowheader"]) == sum(rows for rows, _ in shown)
+    assert len(by_role["cell"]) == sum(rows * (len(columns) - 1) for rows, columns in shown)
+    # What stands before a value on a card is not read a second time.
+    assert not [each for each in by_role["cell"] if any(each.startswith(name) for _, names in shown for name in names)]
+    driver.execute_cdp_cmd("Accessibility.disable", {})
+
+
+@pytest.mark.parametrize("path", ["users", f"act/erase?id={console_stack.USER}", f"user?id={console_stack.USER}"])
+@pytest.mark.parametrize("dark", [False, True])
+def test_where_the_keyboard_is_can_be_seen_on_a_phone(chromium: Browser, url: str, path: str, dark: bool) -> None:
+    show(chromium, f"{url}ja/{path}", 390, dark=dark)
+    driver = chromium.driver
+    seen: list[int] = []
+    for _ in range(80):
+        driver.execute_cdp_cmd("Input.dispatchKeyEvent", _TAB)
+        place, outline, width, height = driver.execute_script(
+            "const all = [...document.querySelectorAll('a, button, input:not([type=hidden]), select, summary')];"
+            "const here = document.activeElement, box = here.getBoundingClientRect(), style = getComputedStyle(here);"
+            "return [all.indexOf(here), style.outlineStyle + style.outlineWidth, box.width, box.height];"
+        )
+        if place < 0 or place in seen[:-1]:
+            break
+        assert (outline, width > 0, height > 0) == ("solid3px", True, True), (path, place)
+        seen.append(place)
+    # A field of a date takes the keyboard several times; the order is that of the page.
+    assert len(set(seen)) > 10
+    assert seen == sorted(seen)
+
+
 def test_a_keyboard_reaches_everything_and_the_evidence_prints(chromium: Browser, url: str) -> None:
     show(chromium, f"{url}ja/", 1280)
     driver = chromium.driver

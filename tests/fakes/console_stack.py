@@ -13,11 +13,13 @@ from unittest import mock
 
 from honnin.recon.days import CalendarDay, DayState
 from honnin.register import Register, Row
+from honnin.wording import Wording
 from honninctl import (
     access,
     confirmations,
     dead_letters,
     doctor,
+    doctor_egress,
     recon,
     redrive,
     register_commands,
@@ -32,6 +34,7 @@ from honninctl.console.rights import Rights
 from honninctl.console.server import listen
 from honninctl.dead_letters import Places, Queue
 from honninctl.failures import NotFoundError
+from honninctl.language import _
 from tests.fakes.cli import FakeDeployment
 
 NOW = datetime(2026, 11, 22, 1, 30, tzinfo=UTC)
@@ -44,6 +47,11 @@ TYPES = (
 # As long as an id of a user may be, and the id of somebody whose whole month is listed.
 LONG = "customer:ab12cd34-0000-4000-8000-000000000000@shop.example.jp"
 USER = "user-1042"
+# Nowhere in it may a line end: as long as an id of a user may be, and as long as one of a provider's may be.
+UNBROKEN = "x" * 64
+UNBROKEN_AT_PROVIDER = "0123456789abcdef" * 8
+# A night after which many users were read again.
+BUSY_DAY = "2026-11-19"
 _HELD = "2026-11-21T23:10:00.000Z"
 PAGES = (
     "",
@@ -64,6 +72,9 @@ PAGES = (
     "register?from=2026-10-01&to=2026-10-31",
     f"access?id={USER}",
     "settings",
+    f"user?id={UNBROKEN}",
+    f"act/erase?id={UNBROKEN}",
+    f"recon/{BUSY_DAY}?rows=500",
 )
 
 
@@ -103,6 +114,11 @@ class Stack(FakeDeployment):
                 return _user()
             case _ if path == f"/users/{USER}/timeline":
                 return {"entries": _timeline(), "cursor": None}
+            case _ if path == f"/users/{UNBROKEN}":
+                return _long_ids()
+            case _ if path == f"/users/{UNBROKEN}/timeline":
+                long = {"eventId": UNBROKEN_AT_PROVIDER, "detail": {"requestId": UNBROKEN_AT_PROVIDER}}
+                return {"entries": [{**each, **long} for each in _timeline()], "cursor": None}
         raise NotFoundError(f"nothing is known of {path}")
 
 
@@ -112,14 +128,12 @@ def answering() -> Iterator[contextlib.ExitStack]:
     with contextlib.ExitStack() as patches:
         for module, name, answer in (
             (recon, "calendar", _calendar()),
-            (recon, "report", {"day": DAY, "files": [_file()], "types": []}),
             (dead_letters, "find", Places({Queue.EVENTS: "u", Queue.SCHEDULE: "v"})),
             (dead_letters, "counts", {Queue.EVENTS: 2, Queue.SCHEDULE: 0}),
             (dead_letters, "letters", _letters()),
             (repairs, "stopped_since", None),
             (rereads, "known", []),
             (confirmations, "unconfirmed", _unconfirmed()),
-            (doctor, "examine", _checks()),
             (access, "accesses", _accesses()),
             (webhooks, "state", _endpoint()),
             (webhooks, "held_since", _HELD),
@@ -136,6 +150,8 @@ def answering() -> Iterator[contextlib.ExitStack]:
             (Rights, "may", True),
         ):
             patches.enter_context(mock.patch.object(module, name, lambda *_, _answer=answer, **__: _answer))
+        patches.enter_context(mock.patch.object(recon, "report", _report))
+        patches.enter_context(mock.patch.object(doctor, "examine", _checks))
         patches.enter_context(mock.patch.object(Register, "rows", _register))
         yield patches
 
@@ -176,6 +192,7 @@ def _user() -> dict[str, Any]:
         "readAt": "2026-11-21T18:20:00.000Z",
         "scopes": ["user_kyc_passport", "user_profile"],
         "linkExpiresAt": "2026-12-08T15:00:00.000Z",
+        "facets": {"link": "ACTIVE", "kyc": "VERIFIED", "flag": "RISK_FLAGGED"},
     }
     return {
         "userId": USER,
@@ -185,16 +202,32 @@ def _user() -> dict[str, Any]:
     }
 
 
+def _long_ids() -> dict[str, Any]:
+    facts = {"status": "UNDER_REVIEW", "providerStatus": "1", "readAt": _text(NOW), "stale": True, "reason": None}
+    vexora = {**facts, "submissionId": UNBROKEN_AT_PROVIDER}
+    paypay = {**_user()["providers"]["paypay"], "scopes": [f"user_{each}_kyc_passport" for each in range(9)]}
+    providers = {"paypay": paypay, "vexora": vexora}
+    return {**_user(), "userId": UNBROKEN, "providers": providers}
+
+
 def _timeline() -> list[dict[str, Any]]:
     told = (
         ("2026-11-21T18:20:00.000Z", "kyc_read", "recon", "VERIFIED", "RISK_FLAGGED"),
-        ("2026-11-18T03:00:00.000Z", "kyc_read", "webhook", "VERIFIED", "VERIFIED"),
+        ("2026-11-18T03:00:00.000Z", "kyc_read", "webhook", "UPDATE_REQUIRED", "VERIFIED"),
+        ("2026-11-15T03:00:00.000Z", "kyc_read", "webhook", "VERIFIED", "UPDATE_REQUIRED"),
+        ("2026-11-12T03:00:00.000Z", "kyc_read", "webhook", "VERIFIED", "VERIFIED"),
         ("2026-11-10T03:00:00.000Z", "kyc_read", "user", "LINKED", "VERIFIED"),
         ("2026-11-10T02:59:00.000Z", "linked", "user", "LINK_PENDING", "LINKED"),
         ("2026-11-10T02:55:00.000Z", "link_requested", "api", None, "LINK_PENDING"),
     )
     return [
-        {"at": at, "eventId": f"paypay:kyc:{position}", "provider": "paypay", "what": what, "cause": cause}
+        {
+            "at": at,
+            "eventId": f"recon:{TYPES[1]}:2026-11-21:a85f…af7:1" if cause == "recon" else f"paypay:kyc:{position}",
+            "provider": "paypay",
+            "what": what,
+            "cause": cause,
+        }
         | {"from": before, "to": after, "detail": {"requestId": "c0ffee00-0000-4000-8000-000000000000"}}
         for position, (at, what, cause, before, after) in enumerate(told)
     ]
@@ -225,6 +258,17 @@ def _calendar() -> list[CalendarDay]:
             day = (last - timedelta(days=back)).isoformat()
             found.append(CalendarDay(day, kind, state, changed=changed, open=waiting, **facts))
     return found
+
+
+def _report(_: object, day: str, *__: object, **___: object) -> dict[str, Any]:
+    file = _file()
+    if day == BUSY_DAY:
+        ids = [UNBROKEN, *(f"user-{number}" for number in range(1000, 1299))]
+        changed = [{**file["changed"][0], "userId": each} for each in ids]
+        unread = [{"userId": each, "userAuthorizationId": "a85f…af7", "why": "reading_refused"} for each in ids]
+        file |= {"day": day, "changed": changed, "notRead": unread}
+        file["counts"] = {**file["counts"], "changed": 300, "notRead": 300}
+    return {"day": day, "files": [file], "types": []}
 
 
 def _file() -> dict[str, Any]:
@@ -285,12 +329,17 @@ def _unconfirmed() -> list[confirmations.Unconfirmed]:
     ]
 
 
-def _checks() -> list[Check]:
+def _checks(*_given: object) -> list[Check]:
     return [
         Check("credentials", Verdict.OK, "arn:aws:sts::123456789012:assumed-role/operator/ito in ap-northeast-1"),
-        Check("egress", Verdict.WARN, "the functions call from 203.0.113.10", "register it with PayPay"),
-        Check("alarms", Verdict.FAIL, "AlarmEmail is not confirmed: it gets no alarm", "follow the link in AWS's mail"),
-        Check("queues", Verdict.OK, "events: 0 waiting"),
+        doctor_egress._without_vpc(()),
+        Check(
+            "alarms",
+            Verdict.FAIL,
+            _("AlarmEmail is not confirmed: it gets no alarm and no daily report"),
+            _("follow the link in AWS's mail; if it is older than 48 hours, subscribe the address again in SNS"),
+        ),
+        Check("queues", Verdict.OK, _("{what}: {waiting} waiting").format(what=_("events"), waiting=0)),
     ]
 
 
@@ -306,7 +355,7 @@ def _accesses() -> list[dict[str, Any]]:
 
 
 def _endpoint() -> dict[str, Any]:
-    reason = "the endpoint answered HTTP 503"
+    reason = Wording("the answer was HTTP 503", "レスポンスは HTTP 503 でした")
     circuit = {"open": True, "since": _HELD, "reason": reason, "failures": 12}
     return {"circuit": {**circuit, "mapping": "Disabled"}, "waiting": 31, "inFlight": 2, "oldestSeconds": 5400}
 

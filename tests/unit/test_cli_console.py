@@ -784,7 +784,7 @@ def test_a_source_that_the_role_may_not_read_is_named_and_left_out(
     page = _get(calm, "", language="ja")
     shown = _text(page)
     assert "次の項目は確認できなかった" in shown
-    assert "一括再照会: お使いの認証情報では照会できません" in shown
+    assert "一括再照会：お使いの認証情報では照会できません" in shown
     assert "確認できた範囲では、対応が必要な項目はありません。" in shown
     assert "callout good" not in page.body.decode()
     assert "callout missing" not in page.body.decode()

@@ -116,7 +116,7 @@ def _tasks(view: View, sources: _Sources) -> Iterator[Task]:
     if since := sources.stopped.value:
         yield Task("stopped", "missing", {"since": view.wording.moment(since)}, command="honninctl repairs status")
     if since := sources.held.value:
-        yield Task("held", "missing", {"since": view.wording.moment(since)}, command="honninctl webhooks list")
+        yield Task("held", "missing", {"since": view.wording.moment(since)}, view.link("dead-letters"))
     for day in _days_to_ask_for(view, sources.days.value or []):
         link = view.link("recon", day)
         yield Task("missing_file", "missing", {"day": view.wording.day(day)}, link)

@@ -12,6 +12,7 @@ from honnin import remote_file
 from honnin.errors import RemoteFileError
 from honnin.http_client import Deadline
 from honnin.merchant_webhook.message import Message
+from honnin.wording import Wording
 
 # For all of it: the look-up of the name, the connection, the request, and each byte of the answer.
 _TOTAL_S = 15.0
@@ -91,9 +92,10 @@ class Endpoint:
                 with suppress(RemoteFileError):  # the status alone decides
                     _read_some(answer)
         except RemoteFileError as error:
-            reason = str(error.reason)
+            reason = error.reason
         else:
-            reason = "" if 200 <= status < 300 else f"the answer was HTTP {status}"
+            refused = Wording(f"the answer was HTTP {status}", f"レスポンスは HTTP {status} でした")
+            reason = "" if 200 <= status < 300 else refused
         return Outcome(not reason, status, reason, round(time.monotonic() - began, 3))
 
 
