@@ -138,6 +138,8 @@ def _unknown(command: str) -> str | None:
 def _unknown_honninctl(words: list[str]) -> str | None:
     command: Any = typer.main.get_command(program())
     rest = list(words)
+    if rest == ["--version"]:
+        return None
     if rest[-1:] in (["--help"], ["-h"]):
         rest.pop()
         if not rest:
