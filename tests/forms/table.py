@@ -136,8 +136,9 @@ def _vexora(store: Store) -> None:
 def _contract(store: Store) -> None:
     [status, *_] = store.users.statuses("user-1")
     known = store.contracts.get("user-1")
-    ended = Contract("user-1", known.started_at, DAY, AT, "arn:aws:iam::111122223333:user/ito", "moved away", LATER)
-    store.contracts.end(known, ended, status)
+    reporter = "arn:aws:iam::111122223333:user/ito"
+    ended = Contract("user-1", known.started_at, None, DAY, AT, reporter, "moved away", LATER)
+    store.contracts.change(known, ended, status)
 
 
 def _erasure(store: Store) -> None:
