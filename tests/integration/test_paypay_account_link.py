@@ -235,9 +235,12 @@ def test_the_read_side_shows_the_link_and_its_scopes(stack: Deployment, merchant
     answer = json.loads(stack.function("kyc_status")(event)["body"])
 
     paypay = answer["providers"]["paypay"]
-    assert set(paypay) == {"status", "providerStatus", "readAt", "scopes", "linkExpiresAt", "facets"}
+    assert set(paypay) == {"status", "providerStatus", "readAt", "scopes", "linkExpiresAt", "facets", "version"}
     assert paypay["facets"] == {"link": "ACTIVE", "kyc": "UNREAD", "flag": "NONE"}
     assert (paypay["status"], paypay["scopes"]) == ("LINKED", list(PAYPAY_SCOPES))
+    status = stack.store.users.status("user-0001", "paypay")
+    assert status
+    assert paypay["version"] == status.version
 
 
 def test_decline_is_a_status_that_the_user_caused(stack: Deployment, merchant: Merchant, box: RunningSandbox) -> None:
