@@ -12,7 +12,7 @@ from tests.e2e.browser import SCREENSHOTS, Browser
 from tests.e2e.console_look import picture, show
 from tests.fakes import console_stack, sandbox_page
 
-pytestmark = [pytest.mark.e2e, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.timeout(600)]
 
 AXE = ROOT / ".node" / "node_modules" / "axe-core" / "axe.min.js"
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -54,6 +54,8 @@ def axe() -> str:
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with browser.running() as started:
+        # axe takes its time for 300 rows.
+        started.driver.set_script_timeout(120)
         yield started
 
 

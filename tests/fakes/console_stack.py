@@ -265,9 +265,9 @@ def _report(_: object, day: str, *__: object, **___: object) -> dict[str, Any]:
     if day == BUSY_DAY:
         ids = [UNBROKEN, *(f"user-{number}" for number in range(1000, 1299))]
         changed = [{**file["changed"][0], "userId": each} for each in ids]
-        unread = [{"userId": each, "userAuthorizationId": "a85f…af7", "why": "reading_refused"} for each in ids]
+        unread = [{"userId": each, "userAuthorizationId": "a85f…af7", "why": "reading_refused"} for each in ids[:2]]
         file |= {"day": day, "changed": changed, "notRead": unread}
-        file["counts"] = {**file["counts"], "changed": 300, "notRead": 300}
+        file["counts"] = {**file["counts"], "changed": 300, "notRead": 2}
     return {"day": day, "files": [file], "types": []}
 
 
