@@ -364,17 +364,19 @@ test("events are those since listening began", async () => {
   assert.match(await failure(events()), /No local stack is running\./);
 });
 
-test("a test process that closes nothing ends all the same", async () => {
+test("a test process ends by itself, whether it closes what it opened or not", async () => {
   running();
   const testing = new URL("../src/testing/index.js", import.meta.url);
-  const script = `import { localStack } from "${testing}"; const { events, merchantWebhooks } = await localStack();
+  const script = `import { localStack } from "${testing}"; const { events, merchantWebhooks, close } = await localStack();
     await (await events()).wait("KycStatusChanged"); await merchantWebhooks();`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
-    env: { ...process.env, HONNIN_HOME: home },
-    stdio: "inherit",
-    timeout: 20_000,
-  });
-  assert.deepEqual(await once(child, "exit"), [0, null]);
+  for (const end of ["", "await close();"]) {
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script + end], {
+      env: { ...process.env, HONNIN_HOME: home },
+      stdio: "inherit",
+      timeout: 20_000,
+    });
+    assert.deepEqual(await once(child, "exit"), [0, null], end); // 13: it waits for what cannot come any more
+  }
 });
 
 test("merchant webhooks are received, verified", async () => {
