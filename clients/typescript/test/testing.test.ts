@@ -33,9 +33,11 @@ const HONNINCTL = `#!/bin/sh
 echo "$@" >>log
 test "$2" = events || exit 0
 test ! -e silent || { echo "No local stack is running." >&2; exit 1; }
+sleep 60 &
+trap "kill $!; sleep 0.5; exit 143" TERM
 echo "Listening to the bus." >&2
 echo '${JSON.stringify(EVENT)}'
-exec sleep 60
+wait
 `;
 
 interface Asked {
@@ -368,8 +370,8 @@ test("a test process ends by itself, whether it closes what it opened or not", a
   running();
   const testing = new URL("../src/testing/index.js", import.meta.url);
   const script = `import { localStack } from "${testing}"; const { events, merchantWebhooks, close } = await localStack();
-    await (await events()).wait("KycStatusChanged"); await merchantWebhooks();`;
-  for (const end of ["", "await close();"]) {
+    await (await events()).wait("KycStatusChanged");`;
+  for (const end of ["await merchantWebhooks();", "await close();"]) {
     const child = spawn(process.execPath, ["--input-type=module", "-e", script + end], {
       env: { ...process.env, HONNIN_HOME: home },
       stdio: "inherit",
