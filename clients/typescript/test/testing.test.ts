@@ -33,9 +33,11 @@ const HONNINCTL = `#!/bin/sh
 echo "$@" >>log
 test "$2" = events || exit 0
 test ! -e silent || { echo "No local stack is running." >&2; exit 1; }
+sleep 60 &
+trap "kill $!; sleep 0.5; exit 143" TERM
 echo "Listening to the bus." >&2
 echo '${JSON.stringify(EVENT)}'
-exec sleep 60
+wait
 `;
 
 interface Asked {
@@ -364,17 +366,19 @@ test("events are those since listening began", async () => {
   assert.match(await failure(events()), /No local stack is running\./);
 });
 
-test("a test process that closes nothing ends all the same", async () => {
+test("a test process ends by itself, whether it closes what it opened or not", async () => {
   running();
   const testing = new URL("../src/testing/index.js", import.meta.url);
-  const script = `import { localStack } from "${testing}"; const { events, merchantWebhooks } = await localStack();
-    await (await events()).wait("KycStatusChanged"); await merchantWebhooks();`;
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
-    env: { ...process.env, HONNIN_HOME: home },
-    stdio: "inherit",
-    timeout: 20_000,
-  });
-  assert.deepEqual(await once(child, "exit"), [0, null]);
+  const script = `import { localStack } from "${testing}"; const { events, merchantWebhooks, close } = await localStack();
+    await (await events()).wait("KycStatusChanged");`;
+  for (const end of ["await merchantWebhooks();", "await close();"]) {
+    const child = spawn(process.execPath, ["--input-type=module", "-e", script + end], {
+      env: { ...process.env, HONNIN_HOME: home },
+      stdio: "inherit",
+      timeout: 20_000,
+    });
+    assert.deepEqual(await once(child, "exit"), [0, null], end); // 13: it waits for what cannot come any more
+  }
 });
 
 test("merchant webhooks are received, verified", async () => {

@@ -58,7 +58,7 @@ export class Events {
     });
     await Promise.race([listening, ended]);
     // A test file that forgets `close` ends all the same.
-    for (const each of [child, child.stdout as Socket, child.stderr as Socket]) each.unref();
+    for (const each of handles(child)) each.unref();
     return events;
   }
 
@@ -76,10 +76,16 @@ export class Events {
 
   async close(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    for (const each of handles(this.child)) each.ref(); // somebody waits for it now
     const closed = new Promise((done) => this.child.once("close", done));
     this.child.kill();
     await closed;
   }
+}
+
+/** What keeps this process alive while the child runs. */
+function handles(child: ChildProcess): { ref(): unknown; unref(): unknown }[] {
+  return [child, child.stdout as Socket, child.stderr as Socket];
 }
 
 function userOf(event: DomainEvent): string | undefined {
