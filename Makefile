@@ -46,16 +46,21 @@ build: setup ## sam build for the cloud (CONFIG=prod: that section of samconfig.
 	@$(SAM) build --cached --parallel $(if $(CONFIG),--config-env $(CONFIG))
 	@$(BIN)/python -m local.bytecode
 
+# In one process per core, which imports what it tests once, and with one end at which a core may idle.
+POOL := $(PYTEST) -n 2 --dist worksteal -m "not lint"
+
 .PHONY: test
-test: test-unit test-integration test-e2e ## all tests
+test: setup ## all tests
+	@$(POOL) tests/unit tests/template tests/integration
+	@$(MAKE) test-e2e
 
 .PHONY: test-unit
 test-unit: setup ## tests without a network: units and the template
-	@$(PYTEST) -n 2 --dist worksteal -m "not lint" tests/unit tests/template
+	@$(POOL) tests/unit tests/template
 
 .PHONY: test-integration
 test-integration: setup ## tests on moto
-	@$(PYTEST) -n 2 --dist worksteal tests/integration
+	@$(POOL) tests/integration
 
 .PHONY: test-e2e
 test-e2e: setup ## tests on the deployed local stack, some of them in a browser

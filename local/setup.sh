@@ -25,8 +25,35 @@ install_package() {
     (pwd && cat "$package/pyproject.toml") >"$linked"
 }
 
+# Bytecode of the packages, made once: beside them, for what make does not start (honninctl, the emulator), and where
+# make has it. Else each start of honninctl, which writes none itself, and each worker of the tests compiles them anew.
+compile_packages() {
+    local apart=${PYTHONPYCACHEPREFIX:-$PWD/build/pycache}
+    local compiled=$apart/$environment.compiled
+    if cmp -s "$lock" "$compiled"; then
+        return 0
+    fi
+    mkdir -p build "$apart"
+    # Some packages hold files for other versions of Python: those cannot be compiled.
+    env -u PYTHONPYCACHEPREFIX "$environment/bin/python" -m compileall -q -j 0 "$environment/lib" >"$log" 2>&1 || true
+    "$environment/bin/python" - "$environment/lib" "$apart" <<'END'
+import os
+import sys
+from pathlib import Path
+
+packages, apart = Path(sys.argv[1]).absolute(), Path(sys.argv[2])
+for beside in packages.rglob("__pycache__/*.pyc"):
+    there = apart / beside.parent.parent.relative_to("/") / beside.name
+    there.parent.mkdir(parents=True, exist_ok=True)
+    there.unlink(missing_ok=True)
+    os.link(beside, there)
+END
+    cp "$lock" "$compiled"
+}
+
 if cmp -s "$lock" "$installed" && "$environment/bin/python" -c '' 2>/dev/null; then
     install_package
+    compile_packages
     exit 0
 fi
 # To be on the PATH is not enough: a pyenv shim may be there without the version behind it.
@@ -45,11 +72,12 @@ if ! python3.13 -m venv "$environment" >"$log" 2>&1; then
 fi
 # A dot per package, then a word, for unpacking takes a while; in the foreground, so that Ctrl-C reaches pip.
 if ! "$environment/bin/python" -m pip install --disable-pip-version-check --no-input --progress-bar off \
-    --require-hashes -r "$lock" 2>&1 | tee -a "$log" | awk '/^Collecting/ { printf "."; fflush() }
+    --no-compile --require-hashes -r "$lock" 2>&1 | tee -a "$log" | awk '/^Collecting/ { printf "."; fflush() }
         /^Installing collected/ { printf " unpacking"; fflush() }'; then
     printf '\npip could not install %s: read %s, correct the cause (the network?) and run make again.\n' "$lock" "$log" >&2
     exit 1
 fi
 cp "$lock" "$installed"
+compile_packages
 printf ' done in %d s\n' $((SECONDS - begun))
 install_package

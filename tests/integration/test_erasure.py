@@ -109,7 +109,7 @@ NOT_VALID: list[tuple[str, int, str | None]] = [
 def test_a_body_that_is_not_valid_erases_nothing_and_is_not_repeated(
     shop: Shop, stack: Deployment, subtests: pytest.Subtests
 ) -> None:
-    # One user for all of them, who takes longer to make than the rest: whoever is erased by one is told by the next.
+    # One user for all of them, who takes longer to make than the rest. An erasure by one would fail the others, too.
     shop.live()
     before = stack.items()
     for body, status, field in NOT_VALID:

@@ -1,6 +1,7 @@
 """What GitHub reads: the workflow runs what `make pr` runs, and every lock file is watched."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,28 @@ def _read(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def _prerequisites(target: str) -> set[str]:
-    [line] = re.findall(rf"^{target}: ([^#\n]*)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    return set(line.split())
+def _of(target: str) -> tuple[set[str], str]:
+    """What a target of the Makefile asks for first, and its recipe."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    [(first, recipe)] = re.findall(rf"^{target}: ([^#\n]*)[^\n]*\n((?:\t.*\n)*)", makefile, re.MULTILINE)
+    return set(first.split()), recipe
+
+
+def _folders(targets: Iterable[str]) -> set[str]:
+    """The folders of tests that these targets run, themselves or by `$(MAKE)`."""
+    recipes = [_of(target)[1] for target in targets]
+    called = {each for recipe in recipes for each in re.findall(r"\$\(MAKE\) (\S+)", recipe)}
+    return set(re.findall(r" (tests/\w+)", "".join(recipes))) | (_folders(called) if called else set())
 
 
 def test_the_workflow_runs_what_make_pr_runs() -> None:
     [job] = _read(GITHUB / "workflows" / "ci.yml")["jobs"].values()
     assert job["steps"][-1]["run"] == "make ${{ matrix.target }}"
-    pr = (_prerequisites("pr") - {"test"}) | _prerequisites("test")
-    assert set(job["strategy"]["matrix"]["target"]) == pr
+    targets = set(job["strategy"]["matrix"]["target"])
+    assert {"lint", "test"} == _of("pr")[0]
+    assert "lint" in targets
+    folders = {str(each.parent.relative_to(ROOT)) for each in (ROOT / "tests").glob("*/test_*.py")}
+    assert _folders(targets - {"lint"}) == _folders(["test"]) == folders
 
 
 def test_actions_are_pinned_by_their_commit() -> None:
