@@ -55,7 +55,7 @@ def languages(written: Mapping[str, Any]) -> Iterator[Language]:
         about=(
             "# Configuration\n\n"
             "Generated from `template.yaml` by `make configuration`. "
-            "Every parameter of the stack, in the groups that `sam deploy --guided` shows; then every output.\n"
+            "Every parameter of the stack, in the groups that the CloudFormation console shows; then every output.\n"
             'A default of `""` is the empty text. `honninctl doctor` and [onboarding.md](onboarding.md) say which of '
             "them a provider has to confirm. Several values are separated by commas, without spaces.\n"
         ),
@@ -73,7 +73,7 @@ def languages(written: Mapping[str, Any]) -> Iterator[Language]:
         about=(
             "# 設定\n\n"
             "`template.yaml` と `operations/configuration.ja.toml` から `make configuration` で生成しています。"
-            "スタックのすべてのパラメーター（`sam deploy --guided` と同じグループ分け）と、すべての出力です。\n"
+            "スタックのすべてのパラメーター（CloudFormation のコンソールと同じグループ分け）と、すべての出力です。\n"
             '既定値 `""` は空文字列を表します。プロバイダーへの確認が必要なものは `honninctl doctor` と '
             "[onboarding.md](onboarding.md) で確認できます。複数の値はコンマで区切り、空白は入れません。\n"
         ),
