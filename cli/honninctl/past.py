@@ -94,22 +94,22 @@ def in_lines(found: Mapping[str, Any], asked: str) -> Iterator[str]:
     """The same for a person; times are Japan's."""
     at = moments.shown(found["at"])
     if len(asked) == _DAY and at.endswith("23:59:59"):
-        told = _("{user}, as known at {at} (Japan's time), at the end of {day}")
+        template = _("{user}, as known at {at} (Japan's time), at the end of {day}")
     else:
-        told = _("{user}, as known at {at} (Japan's time)")
-    yield told.format(user=found["userId"], at=at, day=asked)
+        template = _("{user}, as known at {at} (Japan's time)")
+    yield template.format(user=found["userId"], at=at, day=asked)
     if not found["providers"]:
         yield from _nothing(found)
     for name, each in found["providers"].items():
         yield f"{name}: {each['status']}"
         yield from (f"  {padded(label, 10)} {text}" for label, text in _facts(each) if text)
     if found["providers"]:
-        told = (
+        template = (
             _("verified ({reason}), by today's setting VerifiedNeeds={needs}")
             if found["verified"]
             else _("not verified ({reason}), by today's setting VerifiedNeeds={needs}")
         )
-        yield told.format(reason=found["verifiedReason"], needs=found["verifiedNeeds"])
+        yield template.format(reason=found["verifiedReason"], needs=found["verifiedNeeds"])
     for each in found["foundLater"]:
         yield _("found out only later, about that time or before:")
         yield f"  {moments.shown(each['at'])} {each['provider']}: {each['from'] or '–'} → {each['to']}"
