@@ -35,13 +35,13 @@ def run(options: argparse.Namespace) -> int:
         if scenes:
             screen.show_results(terminal, results)
             screen.show_recon(terminal, demo_recon.reports(deployed))
-        screen.show_addresses(terminal, _told(options.name))
+        screen.show_addresses(terminal, _description(options.name))
         if not options.once:
             if scenes:
                 terminal.print("Link an account yourself, in a browser:")
                 terminal.print(f"  {demo_paypay.account_link(deployed, 'you')}", soft_wrap=True)
             terminal.print("The stack stays up. Ctrl-C stops everything.")
-            _until_told()
+            _until_stopped()
     return 0 if all(result.ok for result in results) else 1
 
 
@@ -50,7 +50,7 @@ def keep(options: argparse.Namespace) -> int:
     from local import screen
 
     with stack.running(options.name, **_how(options), steps=screen.ShownSteps(screen.console())):
-        _until_told()
+        _until_stopped()
     return 0
 
 
@@ -64,11 +64,11 @@ def up(options: argparse.Namespace) -> int:
         stack.found(options.name)  # or a sentence: it is not ready yet
         _require_the_same(options)
         said = "Running already"
-    told = _told(options.name)
+    described = _description(options.name)
     if options.json:
-        print(json.dumps(told, indent=2))
+        print(json.dumps(described, indent=2))
     else:
-        print(f"{said}: {_place(told)}\nIn your shell: . {env_file(options.name).relative_to(ROOT)}")
+        print(f"{said}: {_place(described)}\nIn your shell: . {env_file(options.name).relative_to(ROOT)}")
     return 0
 
 
@@ -87,22 +87,26 @@ def down(options: argparse.Namespace) -> int:
 def status(options: argparse.Namespace) -> int:
     """Where a running stack is: 0 when it is ready, 1 when it starts or does not answer, 3 when there is none."""
     if stack.holder(options.name) is None:
-        code, said, told = _NOT_THERE, "not running", {"name": options.name}
+        code, said, described = _NOT_THERE, "not running", {"name": options.name}
     elif not description_file(options.name).exists():
-        code, said, told = 1, "starting or stopping", {"name": options.name}
+        code, said, described = 1, "starting or stopping", {"name": options.name}
     else:
-        told = _told(options.name)
-        silent = [told[key] for key, path in _HEALTH.items() if told[key] and not _answers(f"{told[key]}{path}")]
+        described = _description(options.name)
+        silent = [
+            described[key]
+            for key, path in _HEALTH.items()
+            if described[key] and not _answers(f"{described[key]}{path}")
+        ]
         code, said = (1, f"does not answer: {', '.join(silent)}") if silent else (0, "ready")
     if options.json:
-        print(json.dumps({"state": said, **told}, indent=2))
+        print(json.dumps({"state": said, **described}, indent=2))
     elif code == _NOT_THERE:
         print(f"No local stack called {options.name!r} is running.")
     else:
         print(f"The local stack {options.name!r}: {said}")
         if code == 0:
-            print(_place(told))
-            print(description.exports(told), end="")
+            print(_place(described))
+            print(description.exports(described), end="")
     return code
 
 
@@ -169,15 +173,15 @@ def _arguments(options: argparse.Namespace) -> list[str]:
 
 def _require_the_same(options: argparse.Namespace) -> None:
     """A stack that is up already is taken as it is: LocalError when something else was asked for."""
-    told = _told(options.name)
+    described = _description(options.name)
     wanted = {each.name: each.value for each in differences.chosen([*options.parameters, *options.parameter])}
     same = (
-        all(told["parameters"].get(name) == value for name, value in wanted.items())
-        and (told["sandboxUrl"] is not None) == (options.sandbox == "on")
+        all(described["parameters"].get(name) == value for name, value in wanted.items())
+        and (described["sandboxUrl"] is not None) == (options.sandbox == "on")
         and all(
-            not port or told[key].endswith(f":{port}")
+            not port or described[key].endswith(f":{port}")
             for key, port in (("endpoint", options.port), ("sandboxUrl", options.sandbox_port))
-            if told[key]
+            if described[key]
         )
     )
     if not same:
@@ -187,13 +191,17 @@ def _require_the_same(options: argparse.Namespace) -> None:
         )
 
 
-def _told(name: str) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(description_file(name).read_text(encoding="utf-8"))
-    return told
+def _description(name: str) -> dict[str, Any]:
+    described: dict[str, Any] = json.loads(description_file(name).read_text(encoding="utf-8"))
+    return described
 
 
-def _place(told: dict[str, Any]) -> str:
-    return " ".join(filter(None, (f"AWS {told['endpoint']}", told["sandboxUrl"] and f"sandbox {told['sandboxUrl']}/")))
+def _place(described: dict[str, Any]) -> str:
+    return " ".join(
+        filter(
+            None, (f"AWS {described['endpoint']}", described["sandboxUrl"] and f"sandbox {described['sandboxUrl']}/")
+        )
+    )
 
 
 def _answers(url: str) -> bool:
@@ -205,6 +213,6 @@ def _answers(url: str) -> bool:
             return False
 
 
-def _until_told() -> None:
+def _until_stopped() -> None:
     while True:
         signal.pause()

@@ -39,21 +39,21 @@ def of(stack: "Stack", stack_name: str, webhook_secret: str | None) -> dict[str,
     }
 
 
-def exports(told: Mapping[str, Any]) -> str:
+def exports(described: Mapping[str, Any]) -> str:
     """The lines that make a shell ready for README's session, honninctl and the AWS CLI, from a description."""
-    operator, merchant = told["operatorKey"], told["merchantKey"]
+    operator, merchant = described["operatorKey"], described["merchantKey"]
     variables = {
-        "HONNIN_STACK": told["stack"],
-        "HONNIN_ENDPOINT": told["endpoint"],
-        "AWS_ENDPOINT_URL": told["endpoint"],
-        "AWS_REGION": told["region"],
+        "HONNIN_STACK": described["stack"],
+        "HONNIN_ENDPOINT": described["endpoint"],
+        "AWS_ENDPOINT_URL": described["endpoint"],
+        "AWS_REGION": described["region"],
         "AWS_ACCESS_KEY_ID": operator["accessKeyId"],
         "AWS_SECRET_ACCESS_KEY": operator["secretAccessKey"],
-        "MERCHANT_API": told["merchantApiUrl"],
+        "MERCHANT_API": described["merchantApiUrl"],
         # As curl takes it: --user "$MERCHANT_KEY".
         "MERCHANT_KEY": f"{merchant['accessKeyId']}:{merchant['secretAccessKey']}",
-        "EVENT_BUS": told["eventBus"],
-        "SANDBOX_URL": told["sandboxUrl"],
+        "EVENT_BUS": described["eventBus"],
+        "SANDBOX_URL": described["sandboxUrl"],
     }
     given = (f"export {name}={shlex.quote(value)}\n" for name, value in variables.items() if value)
     # A session of the developer's own would be sent along with these keys.

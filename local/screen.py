@@ -109,20 +109,20 @@ def show_recon(screen: Console, files: Sequence[Mapping[str, Any]]) -> None:
     screen.print(table)
 
 
-def show_addresses(screen: Console, told: Mapping[str, Any]) -> None:
+def show_addresses(screen: Console, described: Mapping[str, Any]) -> None:
     """Where things are, of a stack's description; and what makes a shell ready, to paste or to read from its file."""
-    outputs = told["outputs"]
+    outputs = described["outputs"]
     addresses = {key: outputs[key] for key in _SHOWN_OUTPUTS if key in outputs}
-    if told["sandboxUrl"]:
-        addresses["Sandbox page"] = f"{told['sandboxUrl']}/"
-        addresses["Sandbox journal"] = f"{told['sandboxUrl']}/_sandbox/journal"
+    if described["sandboxUrl"]:
+        addresses["Sandbox page"] = f"{described['sandboxUrl']}/"
+        addresses["Sandbox journal"] = f"{described['sandboxUrl']}/_sandbox/journal"
     for name, address in addresses.items():
         # An address is never broken: it is copied.
         apart = "\n  " if len(name) + len(address) + 2 > screen.width else ": "
         screen.print(f"{name}{apart}{address}", soft_wrap=True, markup=False)
-    place = env_file(told["name"]).relative_to(ROOT)
+    place = env_file(described["name"]).relative_to(ROOT)
     screen.print(f"For your shell, to paste, or read with `. {place}`:", soft_wrap=True, markup=False)
-    for line in description.exports(told).splitlines():
+    for line in description.exports(described).splitlines():
         # A shell puts such a line together again.
         shown = line if len(line) <= screen.width else line.replace("=", "=\\\n", 1)
         screen.print(shown, soft_wrap=True, markup=False)

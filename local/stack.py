@@ -212,18 +212,18 @@ def found(name: str) -> Stack:
     if holder(name) is None:
         raise LocalError(f"No local stack called {name!r} is running: start it with {_started_with(name)}.")
     try:
-        told = jsonlib.loads(description_file(name).read_text(encoding="utf-8"))
+        described = jsonlib.loads(description_file(name).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise LocalError(f"The local stack {name!r} is not ready yet.") from None
-    region, endpoint, operator = told["region"], told["endpoint"], _key(told["operatorKey"])
-    merchant = Merchant(told["merchantApiUrl"], region, _key(told["merchantKey"]))
-    given = tuple(Setting(name, value, "") for name, value in told["parameters"].items())
-    seed, sandbox_url = told["sandboxSeed"], told["sandboxUrl"] or ""
-    return Stack(name, region, endpoint, told["outputs"], operator, merchant, sandbox_url, seed, given)
+    region, endpoint, operator = described["region"], described["endpoint"], _key(described["operatorKey"])
+    merchant = Merchant(described["merchantApiUrl"], region, _key(described["merchantKey"]))
+    given = tuple(Setting(name, value, "") for name, value in described["parameters"].items())
+    seed, sandbox_url = described["sandboxSeed"], described["sandboxUrl"] or ""
+    return Stack(name, region, endpoint, described["outputs"], operator, merchant, sandbox_url, seed, given)
 
 
-def _key(told: Mapping[str, str]) -> AccessKey:
-    return AccessKey(told["accessKeyId"], told["secretAccessKey"])
+def _key(described: Mapping[str, str]) -> AccessKey:
+    return AccessKey(described["accessKeyId"], described["secretAccessKey"])
 
 
 def holder(name: str) -> int | None:
@@ -358,10 +358,10 @@ def _only_one(name: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _written(stack: Stack) -> Iterator[None]:
     """The stack's description for other processes, as long as it is true."""
-    told = description.of(stack, deployment.STACK_NAME, _webhook_secret(stack))
+    described = description.of(stack, deployment.STACK_NAME, _webhook_secret(stack))
     places = {
-        env_file(stack.name): description.exports(told),
-        description_file(stack.name): jsonlib.dumps(told, indent=2) + "\n",  # last: whoever sees it finds both
+        env_file(stack.name): description.exports(described),
+        description_file(stack.name): jsonlib.dumps(described, indent=2) + "\n",  # last: whoever sees it finds both
     }
     try:
         for place, text in places.items():

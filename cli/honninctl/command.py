@@ -255,11 +255,11 @@ def _in_language(annotation: Any) -> Any:
     """The annotation of a parameter, whose help is English as it is written, with the help of the chosen language."""
     translated = []
     for each in getattr(annotation, "__metadata__", ()):
-        told = copy(each)
+        copied = copy(each)
         for name in ("help", "rich_help_panel"):
-            if getattr(told, name, None):
-                setattr(told, name, _(getattr(told, name)))
-        translated.append(told)
+            if getattr(copied, name, None):
+                setattr(copied, name, _(getattr(copied, name)))
+        translated.append(copied)
     return Annotated[annotation.__origin__, *translated] if translated else annotation
 
 
@@ -287,10 +287,10 @@ def _ended(cli: Cli, name: str, call: Callable[[], ExitCode | None]) -> int:
         explanation: CommandError = explained(error)
         if os.environ.get(_DEBUG):
             show_traceback(error)
-        told = " ".join(str(explanation).split())
+        message = " ".join(str(explanation).split())
         if isinstance(explanation, NotAllowedError):
-            told = _("{error}; {advice}").format(error=told, advice=roles.advice(name))
-        cli.screen.note(f"honninctl: {told}")
+            message = _("{error}; {advice}").format(error=message, advice=roles.advice(name))
+        cli.screen.note(f"honninctl: {message}")
         return explanation.exit_code
 
 

@@ -266,8 +266,8 @@ def _webhook(body: str) -> dict[str, Any] | None:
         found = Webhook.from_event(body)
     except ValueError:
         return None
-    told = json.loads(found.body)
-    return {"webhookId": found.message_id, "type": told["type"], "userId": told["data"].get("userId")}
+    event = json.loads(found.body)
+    return {"webhookId": found.message_id, "type": event["type"], "userId": event["data"].get("userId")}
 
 
 def _function(queue: Queue, message: Mapping[str, Any]) -> str | None:

@@ -18,14 +18,16 @@ _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"
 
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
-    command(app, "doctor", example="honninctl doctor --told-ip 203.0.113.10 --told-ip 203.0.113.11")(doctor)
+    command(app, "doctor", example="honninctl doctor --registered-ip 203.0.113.10 --registered-ip 203.0.113.11")(doctor)
 
 
 def doctor(
     cli: Cli,
-    told_ip: Annotated[
+    registered_ip: Annotated[
         list[str] | None,
-        typer.Option("--told-ip", metavar="IP", help="An address that you have registered with PayPay; repeat it."),
+        typer.Option(
+            "--registered-ip", metavar="IP", help="An address that you have registered with PayPay; repeat it."
+        ),
     ] = None,
 ) -> ExitCode:
     """Look for what may be wrong: credentials, secret, clocks, addresses, resources, URLs, alarms, parameters.
@@ -34,7 +36,7 @@ def doctor(
     JSON: {"checkedAt", "summary": {"ok", "warn", "fail"}, "checks": [{"topic", "verdict", "found", "advice"}]}.
     Exit code 1 when a line is FAIL; 3 and 4 when nothing could be checked.
     """
-    registered = [_address(each) for each in told_ip or ()]
+    registered = [_address(each) for each in registered_ip or ()]
     with cli.screen.progress(_("Examining"), examination.TOPICS) as done:
         checks = list(examination.examine(cli.deployment, registered, done))
     if cli.screen.as_json:
@@ -61,4 +63,4 @@ def _address(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text.strip()))
     except ValueError:
-        raise UsageError(_("--told-ip {text!r} is not an address").format(text=text)) from None
+        raise UsageError(_("--registered-ip {text!r} is not an address").format(text=text)) from None

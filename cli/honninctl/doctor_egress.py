@@ -51,7 +51,7 @@ def _compared(ours: Sequence[str], registered: Sequence[str], *, whole: bool) ->
     """Our addresses against the registered ones. If not `whole`, we have more addresses than are known here."""
     if not registered:
         if ours:
-            advice = _("register it with PayPay, then check with --told-ip")
+            advice = _("register it with PayPay, then check with --registered-ip")
             yield Check(
                 "egress", Verdict.WARN, _("the functions call from {ours}").format(ours=", ".join(ours)), advice
             )

@@ -190,8 +190,8 @@ def explained(error: Exception) -> CommandError:
         kinds.add("ResponseParserError")
     for names, kind, sentence in _SENTENCES:
         if not kinds.isdisjoint(names):
-            told = _(sentence).format(where=_host(error))
-            return kind(_("{sentence} ({kind})").format(sentence=told, kind=type(error).__name__))
+            found = _(sentence).format(where=_host(error))
+            return kind(_("{sentence} ({kind})").format(sentence=found, kind=type(error).__name__))
     if isinstance(error, OSError) and error.errno:
         return CommandError(
             _("the operating system refuses at {place}: {reason}").format(
@@ -220,12 +220,10 @@ def is_denied(error: Exception) -> bool:
 
 def refused(what: str, code: str) -> NoAccessError | None:
     """The error for a code of AWS that refuses the caller, beginning with `what`; None for any other code."""
-    told = _REFUSALS.get(code)
-    if told is None:
+    why = _REFUSALS.get(code)
+    if why is None:
         return None
-    return (NotAllowedError if told == _NOT_ALLOWED else NoAccessError)(
-        _("{what}: {why}").format(what=what, why=_(told))
-    )
+    return (NotAllowedError if why == _NOT_ALLOWED else NoAccessError)(_("{what}: {why}").format(what=what, why=_(why)))
 
 
 def show_traceback(error: Exception) -> None:
@@ -235,8 +233,8 @@ def show_traceback(error: Exception) -> None:
 
 def _of_service(error: Exception) -> CommandError:
     operation, code = getattr(error, "operation_name", _("a call")), error_code(error) or _("no code")
-    told = _("AWS refuses {operation} ({code})").format(operation=operation, code=code)
-    return refused(told, code) or CommandError(
+    message = _("AWS refuses {operation} ({code})").format(operation=operation, code=code)
+    return refused(message, code) or CommandError(
         _("AWS refused {operation} ({code})").format(operation=operation, code=code)
     )
 

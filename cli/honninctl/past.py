@@ -96,10 +96,10 @@ def in_lines(found: Mapping[str, Any], asked: str) -> Iterator[str]:
 
     at = moments.shown(found["at"])
     if len(asked) == _DAY and at.endswith("23:59:59"):
-        told = _("{user}, as known at {at} (Japan's time), at the end of {day}")
+        template = _("{user}, as known at {at} (Japan's time), at the end of {day}")
     else:
-        told = _("{user}, as known at {at} (Japan's time)")
-    yield told.format(user=found["userId"], at=at, day=asked)
+        template = _("{user}, as known at {at} (Japan's time)")
+    yield template.format(user=found["userId"], at=at, day=asked)
     if not found["providers"]:
         yield from _nothing(found)
     for name, each in found["providers"].items():

@@ -212,11 +212,11 @@ def _show_dry_run(cli: Cli, file: dict[str, Any]) -> None:
 def _show_outcome(cli: Cli, file: dict[str, Any]) -> None:
     if "changed" not in file:
         return
-    told = _("  {changed} had another status; {not_read} not read.")
+    template = _("  {changed} had another status; {not_read} not read.")
     if waiting := file.get("repairsOpen"):
-        told = _("  {changed} had another status; {not_read} not read; {waiting} still waiting.")
+        template = _("  {changed} had another status; {not_read} not read; {waiting} still waiting.")
     numbers = {"changed": len(file["changed"]), "not_read": len(file["notRead"]), "waiting": waiting}
-    cli.screen.line(told.format(**numbers), "bold")
+    cli.screen.line(template.format(**numbers), "bold")
     if file.get("repairsStoppedAt"):
         cli.screen.line(_("  Repairs are stopped (honninctl repairs status)."), "bold red")
     _show_some(cli, file["changed"], ("userAuthorizationId", "userId", "from", "to", "appliedAt"))

@@ -123,12 +123,12 @@ def _as_json(cli: Cli, state: repairs.State) -> dict[str, Any]:
 def _show(cli: Cli, state: repairs.State) -> None:
     shown = _as_json(cli, state)
     if found := shown["stop"]:
-        told = (
+        template = (
             _("Repairs and rereads are stopped since {at}: {reason}.")
             if found["reason"]
             else _("Repairs and rereads are stopped since {at}, because many users lost their verification.")
         )
-        cli.screen.line(told.format(at=found["at"], reason=found["reason"]), "bold red")
+        cli.screen.line(template.format(at=found["at"], reason=found["reason"]), "bold red")
         if not found["reason"]:
             lost = sum(each["users"] for each in found["losses"])
             cli.screen.line(

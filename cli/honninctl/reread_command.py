@@ -83,8 +83,8 @@ def reread(
         cli.screen.json({"userId": user, "waited": wait, "readings": [each.as_json() for each in asked]})
     else:
         for each in asked:
-            told = _("{what}: {outcome}")
-            cli.screen.line(told.format(what=_(_ASKED[each.kind]), outcome=_outcome(each, waited=wait)))
+            template = _("{what}: {outcome}")
+            cli.screen.line(template.format(what=_(_ASKED[each.kind]), outcome=_outcome(each, waited=wait)))
     if not wait:
         cli.screen.advice(_("honninctl timeline {user} shows the outcome, with the cause operator.").format(user=user))
         return ExitCode.OK
@@ -112,8 +112,8 @@ def _many(cli: Cli, asked: Asked, *, watch: bool, yes: bool) -> ExitCode:
 def _outcome(question: Question, *, waited: bool) -> str:
     entry = question.entry
     if entry is None:
-        told = _("{status}; no outcome yet") if waited else _("{status}; queued")
-        return told.format(status=question.before)
+        template = _("{status}; no outcome yet") if waited else _("{status}; queued")
+        return template.format(status=question.before)
     code = entry.detail.get("providerCode")
     said = f" ({code})" if code else ""
     if not question.is_read:

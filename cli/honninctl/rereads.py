@@ -52,20 +52,20 @@ class Plan:
         """What it will do, in a sentence."""
         reread = self.reread
         where = {"paypay": "PayPay", "vexora": "Vexora"}.get(reread.provider or "", _("PayPay and Vexora"))
-        told = _("{users} users in all are read again at {where}, some thousands at a time, after all live events.")
+        template = _("{users} users in all are read again at {where}, some thousands at a time, after all live events.")
         if not self.users:
-            told = _("All users are read again at {where}, some thousands at a time, after all live events.")
+            template = _("All users are read again at {where}, some thousands at a time, after all live events.")
         if self.file:
-            told = _(
+            template = _(
                 "{users} users of {file} are read again at {where}, some thousands at a time, after all live events."
             )
         if reread.status:
-            told = _(
+            template = _(
                 "{users} users with the status {status} are read again at {where}, some thousands at a time, after all "
                 "live events."
             )
         file = self.file.name if self.file else ""
-        return told.format(users=self.users, file=file, status=reread.status, where=where)
+        return template.format(users=self.users, file=file, status=reread.status, where=where)
 
 
 def plan(deployment: Deployment, asked: Asked, now: datetime) -> Plan:

@@ -125,10 +125,10 @@ def _show_progress(cli: Cli, progress: "Progress") -> ExitCode:
 
 def _line(progress: "Progress") -> str:
     found = rereads.as_json(progress)
-    told = _("{state}: {sent} of {users} sent, {done} done, {open} open")
+    template = _("{state}: {sent} of {users} sent, {done} done, {open} open")
     if progress.per_second:
-        told = _(
+        template = _(
             "{state}: {sent} of {users} sent, {done} done, {open} open; {per_second:.1f} a second, done at "
             "{expected_end}"
         )
-    return told.format(**{**found, "per_second": progress.per_second, "expected_end": progress.expected_end})
+    return template.format(**{**found, "per_second": progress.per_second, "expected_end": progress.expected_end})

@@ -235,13 +235,13 @@ def _opa_left_out(request: OpaRequest) -> dict[str, str]:
 def _opa_remarks(request: OpaRequest, right: str, now: float) -> tuple[str, ...]:
     remarks = []
     if request.epoch.isdecimal() and abs(now - int(request.epoch)) > _EPOCH_TOLERANCE_S:
-        told = _("the epoch is {seconds:.0f} s away from this machine's clock; PayPay allows 120 s")
+        template = _("the epoch is {seconds:.0f} s away from this machine's clock; PayPay allows 120 s")
         if len(request.epoch) == 13:
-            told = _(
+            template = _(
                 "the epoch is {seconds:.0f} s away from this machine's clock; PayPay allows 120 s (it looks like "
                 "milliseconds)"
             )
-        remarks.append(told.format(seconds=abs(now - int(request.epoch))))
+        remarks.append(template.format(seconds=abs(now - int(request.epoch))))
     if request.given is None or request.given == right:
         return tuple(remarks)
     theirs, ours = opa_header(request.given), opa_header(right)

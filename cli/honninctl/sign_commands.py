@@ -247,12 +247,12 @@ def _explain(cli: Cli, explanation: Explanation) -> None:
         screen.line(_("not signed: {name} ({reason})").format(name=name, reason=reason), "dim")
     data = explanation.string_to_sign.encode("utf-8", "surrogatepass")
     screen.line("")
-    told = (
+    template = (
         _("In one piece, {number} bytes before the secret:")
         if explanation.secret_follows
         else _("In one piece, {number} bytes:")
     )
-    screen.line(told.format(number=len(data)))
+    screen.line(template.format(number=len(data)))
     for offset, digits, text in sign.hex_rows(data):
         screen.line(f"  {offset}  {digits:<47}  {text}")
     screen.line("")

@@ -72,12 +72,12 @@ def bring_back(
         return
     for kind, number in sorted(outcome.brought.items()):
         cli.screen.line(f"{number} × {kind}")
-    told = (
+    template = (
         _("{total} items would be brought back; {erased_users} users were erased since.")
         if dry_run
         else _("{total} items brought back; {erased_users} users were erased since.")
     )
-    cli.screen.line(told.format(total=outcome.brought.total(), erased_users=len(facts.erased_users)))
+    cli.screen.line(template.format(total=outcome.brought.total(), erased_users=len(facts.erased_users)))
     for reason, number in sorted(outcome.left_out.items()):
         cli.screen.line(_("{number} left out: {reason}").format(number=number, reason=_(reason)))
 

@@ -115,16 +115,16 @@ def explanation(stack: str, resources: Sequence[Resource], waiting: Mapping[str,
         _("Both APIs are deleted: the URLs that the providers know stop working, and a new stack has other URLs."),
     ]
     if domains := [each.physical_id for each in resources if each.kind == "AWS::ApiGateway::DomainName"]:
-        told = _("It has the same URLs under {domains}, if you give it the same domain parameters.")
-        lines.append(told.format(domains=_(" and ").join(domains)))
+        template = _("It has the same URLs under {domains}, if you give it the same domain parameters.")
+        lines.append(template.format(domains=_(" and ").join(domains)))
     if policies := [each.physical_id for each in resources if each.kind == "AWS::IAM::ManagedPolicy"]:
         lines.append(
             _("IAM deletes no policy that one of your roles or permission sets still has. Detach these first:")
         )
         lines += [f"  {each}" for each in policies]
     for name, number in waiting.items():
-        told = _("{name} has about {number} messages, which nothing will process any more.")
-        lines.append(told.format(name=name, number=number))
+        template = _("{name} has about {number} messages, which nothing will process any more.")
+        lines.append(template.format(name=name, number=number))
     if not stays:
         return [*lines, "", _("Nothing stays after the deletion.")]
     lines += [

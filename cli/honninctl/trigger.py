@@ -81,7 +81,7 @@ class Sandbox:
         """A reviewer of Vexora decides."""
         path = f"/vexora/users/{quote(user, safe='')}/review"
         found = self._call("POST", path, {"outcome": outcome, "delivery": delivery}, _not_applied(user))
-        return _told(found.get("callbacks"), "state", delivery)
+        return _delivery_of(found.get("callbacks"), "state", delivery)
 
     def night(self, delivery: Delivery, day: str) -> list[dict[str, Any]]:
         """PayPay makes the recon files of a day in Japan (`today` by the sandbox's clock); returns its files."""
@@ -107,7 +107,7 @@ class Sandbox:
     def _paypay(self, user: str, path: str, change: Mapping[str, object], delivery: Delivery) -> Delivery:
         place = f"/paypay/users/{quote(user, safe='')}/{path}"
         found = self._call("POST", place, {**change, "delivery": delivery}, _not_linked(user))
-        return _told(found.get("notifications"), "outcome", delivery)
+        return _delivery_of(found.get("notifications"), "outcome", delivery)
 
     def _call(self, method: str, path: str, body: Mapping[str, object] | None, missing: str) -> dict[str, Any]:
         """Call the control API. `missing` is the sentence for somebody whom the sandbox does not know."""
@@ -204,7 +204,7 @@ def _json(content: bytes) -> Any:
         return None
 
 
-def _told(webhooks: Any, state: str, delivery: Delivery) -> Delivery:
+def _delivery_of(webhooks: Any, state: str, delivery: Delivery) -> Delivery:
     """How the newest webhook is delivered: as asked, or lost by a setting of the sandbox."""
     newest = webhooks[-1] if isinstance(webhooks, list) and webhooks else {}
     return Delivery.LOST if newest.get(state) == "dropped" else delivery

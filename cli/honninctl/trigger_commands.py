@@ -46,8 +46,10 @@ def kyc(
 
     JSON: {"trigger", "user", "delivery", "next", "look"}. Exit code 3 when the user has linked no account.
     """
-    told = trigger.sandbox(cli.deployment, "paypay").kyc(user, _delivery(lost, twice, late), completed=completed)
-    _show(cli, "kyc", user, told, _("PayPay has updated the KYC of {user}.").format(user=user), _next(user, told))
+    delivery = trigger.sandbox(cli.deployment, "paypay").kyc(user, _delivery(lost, twice, late), completed=completed)
+    _show(
+        cli, "kyc", user, delivery, _("PayPay has updated the KYC of {user}.").format(user=user), _next(user, delivery)
+    )
 
 
 def risk(
@@ -64,14 +66,14 @@ def risk(
     JSON: {"trigger", "user", "delivery", "next", "look"}. Exit code 3 when the user has linked no account.
     """
     wanted = _delivery(lost, twice, late)
-    told = trigger.sandbox(cli.deployment, "paypay").risk(user, wanted, None if clear else flag)
+    delivery = trigger.sandbox(cli.deployment, "paypay").risk(user, wanted, None if clear else flag)
     done = (
         _("PayPay has cleared the risk flag of {user}.").format(user=user)
         if clear
         else _("PayPay has flagged {user}: {flag}.").format(user=user, flag=flag)
     )
     # A recon file lists who became flagged, not who no longer is.
-    _show(cli, "risk", user, told, done, _next(user, told, in_files=not clear))
+    _show(cli, "risk", user, delivery, done, _next(user, delivery, in_files=not clear))
 
 
 def account_status(
@@ -88,14 +90,14 @@ def account_status(
 
     JSON: {"trigger", "user", "delivery", "next", "look"}. Exit code 3 when the user has linked no account.
     """
-    told = trigger.sandbox(cli.deployment, "paypay").account(user, _delivery(lost, twice, late), status)
+    delivery = trigger.sandbox(cli.deployment, "paypay").account(user, _delivery(lost, twice, late), status)
     unlinked = status is AccountStatus.UNLINKED
     done = (
         _("{user} has ended the link in the PayPay app.").format(user=user)
         if unlinked
         else _("PayPay's account of {user}: {status}.").format(user=user, status=status)
     )
-    _show(cli, "account-status", user, told, done, _next(user, told, in_files=not unlinked))
+    _show(cli, "account-status", user, delivery, done, _next(user, delivery, in_files=not unlinked))
 
 
 def vexora_result(
@@ -114,13 +116,13 @@ def vexora_result(
     JSON: {"trigger", "user", "delivery", "next", "look"}. Exit code 1 when it is decided already, 3 when the user has
     not applied.
     """
-    told = trigger.sandbox(cli.deployment, "vexora").review(user, _delivery(lost, twice, late), outcome)
+    delivery = trigger.sandbox(cli.deployment, "vexora").review(user, _delivery(lost, twice, late), outcome)
     done = {
         Outcome.APPROVE: _("Vexora has approved {user}.").format(user=user),
         Outcome.REJECT: _("Vexora has rejected {user}.").format(user=user),
         Outcome.AGAIN: _("Vexora's callback about {user} is sent once more.").format(user=user),
     }[outcome]
-    _show(cli, "vexora-result", user, told, done, _next_of_vexora(user, told))
+    _show(cli, "vexora-result", user, delivery, done, _next_of_vexora(user, delivery))
 
 
 def recon_night(
@@ -145,7 +147,7 @@ def recon_night(
     files = box.night(wanted, named)
     of_day = str(files[0]["day"])
     kinds = None if user is None else box.changed_on(user, of_day)
-    told = Delivery.LOST if any(each["notification"] in (None, "dropped") for each in files) else wanted
+    delivery = Delivery.LOST if any(each["notification"] in (None, "dropped") for each in files) else wanted
     lines = [_("PayPay has made the recon files of {of_day}:").format(of_day=of_day)]
     lines += [
         _("  {fileType:<38}{rows:>8} rows").format(fileType=each["fileType"], rows=each["rows"]) for each in files
@@ -157,14 +159,14 @@ def recon_night(
             _("They do not name {user}: nothing that such a file lists has changed on that day.").format(user=user)
         )
     look = f"honninctl recon {of_day}"
-    following = _next_of_night(told, of_day)
+    following = _next_of_night(delivery, of_day)
     if cli.screen.as_json:
         facts = {"day": of_day, "files": files, "named": kinds, "next": following, "look": look}
-        cli.screen.json({"trigger": "recon-night", "user": user, "delivery": told, **facts})
+        cli.screen.json({"trigger": "recon-night", "user": user, "delivery": delivery, **facts})
     else:
         for line in (
             *lines,
-            _said(told),
+            _said(delivery),
             _("Next: {following}").format(following=following),
             _("Look: {look}").format(look=look),
         ):

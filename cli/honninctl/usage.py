@@ -22,7 +22,7 @@ def explained(command: Any, arguments: Sequence[str]) -> Iterator[None]:
         yield
     except Exception as error:
         if spoken() != ENGLISH and _is_of_parser(error) and "format_message" not in vars(error):
-            error.format_message = partial(_told, error, command, given)  # type: ignore[attr-defined]
+            error.format_message = partial(_message, error, command, given)  # type: ignore[attr-defined]
         raise
 
 
@@ -30,7 +30,7 @@ def _is_of_parser(error: Exception) -> bool:
     return any(each.__name__ == "UsageError" for each in type(error).__mro__) and hasattr(error, "format_message")
 
 
-def _told(error: Any, command: Any, arguments: Sequence[str]) -> str:
+def _message(error: Any, command: Any, arguments: Sequence[str]) -> str:
     kind = type(error).__name__
     if kind == "MissingParameter" and error.param is not None:
         return _missing(error.param)
@@ -40,15 +40,15 @@ def _told(error: Any, command: Any, arguments: Sequence[str]) -> str:
         )
     if kind == "BadOptionUsage":
         flag = any(getattr(each, "is_flag", False) for each in command.params if error.option_name in each.opts)
-        told = _("The option {name} takes no value.") if flag else _("The option {name} needs a value.")
-        return told.format(name=error.option_name)
+        message = _("The option {name} takes no value.") if flag else _("The option {name} needs a value.")
+        return message.format(name=error.option_name)
     if kind == "BadParameter" and error.param is not None:
         return _wrong(error.param)
     if kind == "UsageError" and hasattr(command, "commands"):
         if not arguments:
             return _("Missing command.")
-        told = _("There is no command {name}.").format(name=arguments[0])
-        return _with_proposals(told, difflib.get_close_matches(arguments[0], list(command.commands)))
+        message = _("There is no command {name}.").format(name=arguments[0])
+        return _with_proposals(message, difflib.get_close_matches(arguments[0], list(command.commands)))
     if kind == "UsageError":
         return _("There are more arguments than the command takes.")
     return _("The command line is not valid.")
@@ -79,6 +79,6 @@ def _name(parameter: Any) -> str:
     return str(parameter.opts[0])
 
 
-def _with_proposals(told: str, proposals: Iterable[str]) -> str:
+def _with_proposals(message: str, proposals: Iterable[str]) -> str:
     named = ", ".join(sorted(proposals))
-    return _("{told} Did you mean: {names}?").format(told=told, names=named) if named else told
+    return _("{message} Did you mean: {names}?").format(message=message, names=named) if named else message

@@ -51,8 +51,8 @@ def test(cli: Cli) -> ExitCode:
             "green",
         )
     else:
-        told = _("Not delivered: {reason} (after {seconds:.1f} s).")
-        cli.screen.line(told.format(reason=said(found["reason"]), seconds=seconds), "bold red")
+        template = _("Not delivered: {reason} (after {seconds:.1f} s).")
+        cli.screen.line(template.format(reason=said(found["reason"]), seconds=seconds), "bold red")
         cli.screen.advice(_advice(found["status"]))
     return ExitCode.OK if found["delivered"] else ExitCode.FINDING
 
@@ -165,10 +165,10 @@ def _show_state(cli: Cli, state: Mapping[str, Any]) -> None:
     circuit = state["circuit"]
     reason = said(circuit["reason"] or "")
     if circuit["since"]:
-        told = _("The circuit is open since {minute} UTC.")
+        template = _("The circuit is open since {minute} UTC.")
         if circuit["reason"]:
-            told = _("The circuit is open since {minute} UTC: {reason}.")
-        cli.screen.line(told.format(minute=_minute(circuit["since"]), reason=reason), "bold red")
+            template = _("The circuit is open since {minute} UTC: {reason}.")
+        cli.screen.line(template.format(minute=_minute(circuit["since"]), reason=reason), "bold red")
         cli.screen.line(_("One message is tried each minute. Try it yourself: honninctl webhooks test"))
     elif circuit["open"]:
         cli.screen.line(
@@ -180,18 +180,18 @@ def _show_state(cli: Cli, state: Mapping[str, Any]) -> None:
         cli.screen.line(_("The probe enables it within a minute. Does it run? honninctl deadletters list"))
     else:
         failed = circuit["failures"]
-        told = (
+        template = (
             _("The circuit is closed; the last {failures} tries failed: {reason}.")
             if failed
             else _("The circuit is closed.")
         )
-        cli.screen.line(told.format(failures=failed, reason=reason), "yellow" if failed else "green")
+        cli.screen.line(template.format(failures=failed, reason=reason), "yellow" if failed else "green")
     oldest = state["oldestSeconds"]
     age = _("not known") if oldest is None else str(timedelta(seconds=oldest))
-    told = _("{waiting} waiting, {flying} in flight.")
+    template = _("{waiting} waiting, {flying} in flight.")
     if state["waiting"] or state["inFlight"] or oldest is not None:
-        told = _("{waiting} waiting, {flying} in flight; age of the oldest: {age}.")
-    cli.screen.line(told.format(waiting=state["waiting"], flying=state["inFlight"], age=age))
+        template = _("{waiting} waiting, {flying} in flight; age of the oldest: {age}.")
+    cli.screen.line(template.format(waiting=state["waiting"], flying=state["inFlight"], age=age))
 
 
 def _show_letters(cli: Cli, letters: Sequence[Mapping[str, Any]], *, is_filtered: bool) -> None:
@@ -200,8 +200,8 @@ def _show_letters(cli: Cli, letters: Sequence[Mapping[str, Any]], *, is_filtered
         return
     rows = []
     for each in letters:
-        told = each["webhook"] or {}
-        rows.append((_minute(each["sentAt"]), told.get("type"), told.get("userId"), each["errorType"]))
+        webhook = each["webhook"] or {}
+        rows.append((_minute(each["sentAt"]), webhook.get("type"), webhook.get("userId"), each["errorType"]))
     cli.screen.table((_("since (UTC)"), _("type"), _("user"), _("error")), rows)
     for kind, number in Counter(each["errorType"] for each in letters).most_common():
         cli.screen.line(f"{number} × {kind}")

@@ -63,8 +63,8 @@ def state(deployment: Deployment) -> dict[str, Any]:
         "ApproximateNumberOfMessagesDelayed",
         "ApproximateNumberOfMessagesNotVisible",
     ]
-    told = deployment.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    waiting, delayed, in_flight = (int(told.get(each, 0)) for each in names)
+    attributes = deployment.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    waiting, delayed, in_flight = (int(attributes.get(each, 0)) for each in names)
     return {
         "circuit": _circuit(deployment.store.circuit.read(), str(found["State"])),
         "waiting": waiting + delayed,

@@ -44,7 +44,7 @@ _END = "\x1e"
 
 # Exit code 1 of these is an answer: something was found (cli/README.md). 3: nothing is known of that day.
 _MAY_FIND = re.compile(
-    r"honninctl (recon |trigger recon-night|deadletters list|rereads |reread --|webhooks |doctor .*--told-ip)"
+    r"honninctl (recon |trigger recon-night|deadletters list|rereads |reread --|webhooks |doctor .*--registered-ip)"
 )
 # Also of a stack that sends no merchant webhooks.
 _MAY_KNOW_NOTHING = re.compile(r"honninctl (recon (compare )?(yesterday|DAY|2026-)|webhooks )")

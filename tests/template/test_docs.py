@@ -700,7 +700,7 @@ def test_english_texts_and_comments_use_the_words_of_the_field() -> None:
         ("what becomes of the user", True),
         ("the connection closes without notice", False),
         ("`OldestNoticeAlarm`, see #oldest-notice", False),
-        ("honninctl doctor --told-ip 203.0.113.10", False),
+        ("honninctl doctor --registered-ip 203.0.113.10", False),
         ("the attribute `told`", False),
         ("dead letters of the queue", False),
     ],

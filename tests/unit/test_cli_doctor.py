@@ -172,7 +172,7 @@ def test_stopped_repairs_are_said_before_anything_else_that_is_wrong(
 
 
 def test_a_sound_deployment_has_nothing_but_ok(deployment: FakeDeployment) -> None:
-    ended = run("doctor", "--told-ip", "203.0.113.10", "--told-ip", "203.0.113.11", "--json")
+    ended = run("doctor", "--registered-ip", "203.0.113.10", "--registered-ip", "203.0.113.11", "--json")
     said = json.loads(ended.stdout)
     assert ended.exit_code == 0
     assert [each for each in said["checks"] if each["verdict"] != "ok"] == []
@@ -185,7 +185,7 @@ def test_a_sound_deployment_has_nothing_but_ok(deployment: FakeDeployment) -> No
 
 def test_the_lines_for_people_say_what_to_do(deployment: FakeDeployment) -> None:
     deployment.services["s3"] = Service(get_bucket_location=client_error("AccessDenied", "GetBucketLocation"))
-    ended = run("doctor", "--told-ip", "203.0.113.10")
+    ended = run("doctor", "--registered-ip", "203.0.113.10")
     assert ended.exit_code == 1
     assert "FAIL  buckets" in ended.stdout
     assert "→ the stack's OperatorPolicy allows this command (docs/security.md#roles)" in ended.stdout
@@ -194,7 +194,7 @@ def test_the_lines_for_people_say_what_to_do(deployment: FakeDeployment) -> None
 
 def test_doctor_speaks_japanese_to_people_and_english_to_scripts(deployment: FakeDeployment) -> None:
     deployment.services["s3"] = Service(get_bucket_location=client_error("AccessDenied", "GetBucketLocation"))
-    line = ("doctor", "--told-ip", "203.0.113.10")
+    line = ("doctor", "--registered-ip", "203.0.113.10")
     english, japanese = (json.loads(run(*line, "--json", "--lang", each).stdout) for each in ("en", "ja"))
     assert [each["found"] for each in japanese["checks"]] == [each["found"] for each in english["checks"]]
     assert [each["advice"] for each in japanese["checks"]] == [each["advice"] for each in english["checks"]]
@@ -403,8 +403,8 @@ def test_without_a_vpc_what_paypay_was_told_cannot_be_right(deployment: FakeDepl
     assert "do not call from 203.0.113.10" in check.found
 
 
-def test_a_told_ip_must_be_one(deployment: FakeDeployment) -> None:
-    assert run("doctor", "--told-ip", "api.example.jp").exit_code == 2
+def test_a_registered_ip_must_be_an_address(deployment: FakeDeployment) -> None:
+    assert run("doctor", "--registered-ip", "api.example.jp").exit_code == 2
 
 
 # Resources, URLs, parameters

@@ -156,7 +156,7 @@ def _in_no_language(*arguments: str) -> str:
         "reread u --timeout 0",
         "trigger risk u --flag x",
         "doctor --json=3",
-        "doctor --told-ip x",
+        "doctor --registered-ip x",
         "register --from 2026-01-01",
         "register --from x --to y",
         "--stack",
