@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
     command(app, "submissions", example="honninctl submissions --open")(submissions)
     revealing = 'honninctl export user-100 --reveal --reason "ticket 4711" >user-100.json'
     command(app, "export", example=revealing)(export)
-    ending = 'honninctl contract-end user-100 --on 2026-10-31 --reason "cancelled"'
+    ending = 'honninctl contract-end user-100 --on 2026-10-31 --reason "ticket 4711"'
     command(app, "contract-end", example=ending)(contract_end)
     command(app, "erase", example='honninctl erase user-100 --unlink --reason "ticket 4711"')(erase)
 

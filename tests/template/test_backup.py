@@ -27,7 +27,8 @@ def test_it_is_off_by_default_and_everything_of_it_has_its_condition() -> None:
         "BackupSelection": "HasBackup",
         **dict.fromkeys(_ALWAYS, "IsDeployed"),
     }
-    assert template()["Conditions"]["HasBackup"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "BackupRetentionDays"}, 0]}]}
+    is_wanted = {"Fn::Not": [{"Fn::Equals": [{"Ref": "BackupRetentionDays"}, 0]}]}
+    assert template()["Conditions"]["HasBackup"] == {"Fn::And": [{"Condition": "IsDeployed"}, is_wanted]}
 
 
 def test_the_state_table_alone_is_backed_up_and_never_personal_data() -> None:
