@@ -156,7 +156,7 @@ def _entry(entry: Mapping[str, Any]) -> dict[str, Any]:
         "from": entry.get("from_status"),
         "to": entry["to_status"],
         "detail": dict(entry.get("detail", {})),
-        "toldAs": list(entry.get("told", ())),
+        "eventTypes": list(entry.get("told", ())),
     }
 
 
@@ -180,7 +180,7 @@ def _record(record: "EventRecord") -> dict[str, Any]:
         "what": record.what,
         "to": record.to_status,
         "published": record.published,
-        "toldAs": record.detail_type if record.change else None,
+        "eventType": record.detail_type if record.change else None,
         "change": dict(record.change) if record.change else None,
     }
 
