@@ -336,7 +336,9 @@ def _runs(
         if dry_run or not discard:
             left[queue] = len(letters)
             for kind, number in Counter(str(each["errorType"]) for each in letters).most_common():
-                template = _("{queue}: {number} × {kind} would be deleted") if discard else _("{queue}: {number} × {kind}")
+                template = (
+                    _("{queue}: {number} × {kind} would be deleted") if discard else _("{queue}: {number} × {kind}")
+                )
                 cli.screen.advice(template.format(queue=queue, number=number, kind=kind))
             cli.screen.advice(_(_TO_DISCARD).format(queue=queue))
         elif yes or cli.screen.confirmed(
