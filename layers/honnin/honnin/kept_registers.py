@@ -158,7 +158,7 @@ class KeptRegisters:
                 self._s3.delete_object(Bucket=self._bucket, Key=each["Key"], VersionId=each["VersionId"])
             if not todo and not old:
                 return frozenset(found)
-        raise ConcurrentUpdateError("registers are being written all the time; repeat the call")
+        raise ConcurrentUpdateError("each try met another change of the registers; repeat the call")
 
     def _without(self, key: str, user_id: str, until: str | None) -> str | None:
         """Leave a user out of a part; returns its ETag, or None if it was changed meanwhile."""
@@ -243,7 +243,7 @@ class NewRegister:
                 lines = [each for each in lines if not self._is_erased(row_of(each))]
             else:
                 return len(lines)
-        raise ConcurrentUpdateError("users are being erased all the time; try again later")
+        raise ConcurrentUpdateError("each try met another erasure; try again later")
 
     def _open(self, part: str) -> str:
         return _put(self._s3, self._bucket, _key(part, self._name), _OPEN, [])

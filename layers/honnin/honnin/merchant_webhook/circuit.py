@@ -90,7 +90,7 @@ class EndpointCircuit:
             self._store.circuit.succeed()
             self._has_failed = False
         except (BotoCoreError, ClientError, ConcurrentUpdateError) as error:
-            logger().warning("a success was not noted", error=type(error).__name__)
+            logger().warning("a success was not recorded", error=type(error).__name__)
 
     def begin(self) -> None:
         """Forget the failures of another endpoint, if a deployment has changed the URL since."""

@@ -44,19 +44,19 @@ class Message:
         """The message for an event as EventBridge gives it to a queue. Raises `ValueError` if it is none of ours."""
         event = json.loads(text)
         if not isinstance(event, dict) or event.get("source") != SOURCE or event.get("detail-type") not in EVENTS:
-            raise ValueError("no domain event of ours")
+            raise ValueError("this is not a domain event of Honnin")
         kind, detail = event["detail-type"], event.get("detail")
         if not isinstance(detail, dict):
-            raise ValueError("a domain event without its content")  # noqa: TRY004
+            raise ValueError("the domain event has no content")  # noqa: TRY004
         moment = next((detail[name] for name in _MOMENTS if detail.get(name)), event.get("time"))
         try:
             at = utc_text(datetime.fromisoformat(str(moment)))
             name = _name(kind, detail)
         except (KeyError, TypeError, ValueError):
-            raise ValueError("a domain event without its id or its moment") from None
+            raise ValueError("the domain event has no id or no time") from None
         has_user = kind not in (RECON_COMPLETED, USER_ERASED)
         if has_user and not isinstance(detail.get("userId"), str):
-            raise ValueError("a domain event without its user")
+            raise ValueError("the domain event names no user")
         # In the order of the type: the table keeps no order.
         data = {key: detail[key] for key in EVENTS[kind][0].__annotations__ if key in detail and key not in LEFT_OUT}
         return cls(
