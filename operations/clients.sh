@@ -19,5 +19,5 @@ _TYPER_STANDARD_TRACEBACK=1 PATH="$PWD/.venv-clients/bin:$PATH" openapi-python-c
 rm -f build/clients/*.whl build/clients/*.tgz
 .venv/bin/python -m pip wheel --disable-pip-version-check --quiet --no-index --no-deps --no-build-isolation \
     --wheel-dir build/clients clients/python
-rm -rf clients/python/build
+rm -rf clients/python/build clients/python/honnin_client.egg-info
 clients/typescript/build.sh pack

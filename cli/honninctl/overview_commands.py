@@ -23,6 +23,7 @@ _HOW_MANY = {
     "counts": N_("{sum} in all"),
     "changes": N_("{rows} changes"),
     "expiring": N_("{rows} expiring"),
+    "contractEnds": N_("{rows} ended contracts"),
 }
 _REBUILDING = N_("The index behind this list is being rebuilt (honninctl reindex): somebody may be missing.")
 
@@ -148,8 +149,8 @@ def contract_ends(
             seen(1)
     most = Counter(each["keptUntil"] for each in found).most_common(1)
     day = {"keptUntil": most[0][0], "users": most[0][1]} if most else None
-    columns = ("userId", "endedOn", "reportedAt", "keptUntil")
-    _show(cli, "contractEnds", columns, found, {"mostOnOneDay": day}, as_csv=as_csv)
+    more = {"mostOnOneDay": day}
+    _show(cli, "contractEnds", ("userId", "endedOn", "reportedAt", "keptUntil"), found, more, as_csv=as_csv)
     if day and not (as_csv or cli.screen.as_json):
         said = _("Most on one day: {users}, kept until {day}.")
         cli.screen.line(said.format(users=day["users"], day=day["keptUntil"]))
@@ -182,7 +183,7 @@ def _show(
     else:
         cells = [[each.get(column) for column in columns] for each in rows]
         cli.screen.table([field(column) for column in columns], cells)
-        told = _(_HOW_MANY[name]).format(rows=len(rows), sum=sum(each.get("users", 0) for each in rows))
-        cli.screen.line(told)
+        how_many = _(_HOW_MANY[name]).format(rows=len(rows), sum=sum(each.get("users", 0) for each in rows))
+        cli.screen.line(how_many)
     if more.get("rebuilding"):
         cli.screen.note(_(_REBUILDING))

@@ -18,7 +18,7 @@ from local import demo
 from local.demo_paypay import press_allow
 from local.paths import ROOT
 from local.stack import Stack
-from tests.e2e.test_webhook_receivers import need_node
+from tests.e2e.node import need_node
 
 pytestmark = pytest.mark.e2e
 

@@ -15,7 +15,7 @@ import pytest
 from local.paths import ROOT
 from local.stack import Stack
 from tests import documents
-from tests.e2e.test_webhook_receivers import NODE_MODULES, need_node
+from tests.e2e.node import NODE_MODULES, need_node
 
 pytestmark = pytest.mark.e2e
 

@@ -26,11 +26,10 @@ from honnin.merchant_webhook.message import Message
 from local import ports
 from local.paths import ROOT
 from tests import documents
+from tests.e2e import node
 
 pytestmark = pytest.mark.e2e
 
-NODE_MODULES = ROOT / ".node" / "node_modules"
-LOCK = ROOT / "requirements" / "node" / "package-lock.json"
 _PATIENCE_S = 60
 
 PAGE = ROOT / "docs" / "api.md"
@@ -123,25 +122,11 @@ class Running:
 def running(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
     language = request.param
     if language == "js":
-        need_node()
-        (tmp_path / "node_modules").symlink_to(NODE_MODULES)
+        node.need_node()
+        (tmp_path / "node_modules").symlink_to(node.NODE_MODULES)
     made = Running(language, tmp_path)
     yield made
     made.stop()
-
-
-def need_node() -> None:
-    """Skip without Node and its packages (local/node.sh); fail in CI."""
-    installed = NODE_MODULES.parent / ".installed"
-    if shutil.which("node") is None:
-        reason = "no node on the PATH: install Node 20 or later with npm"
-    elif not installed.exists() or installed.read_bytes() != LOCK.read_bytes():
-        reason = "run local/node.sh (make test does); build/node.log says why it could not install"
-    else:
-        return
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def message(user: str, version: int, status: str | None, *, provider: str = "paypay") -> Message:
@@ -258,13 +243,13 @@ def test_without_node_or_its_packages_it_is_skipped_and_in_ci_fails_with_the_rea
     ci: str, outcome: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CI", ci)
-    monkeypatch.setattr(sys.modules[__name__], "NODE_MODULES", tmp_path / "node_modules")
+    monkeypatch.setattr(node, "NODE_MODULES", tmp_path / "node_modules")
     monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/node")
     with pytest.raises(outcome, match=r"local/node\.sh"):
-        need_node()
+        node.need_node()
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(outcome, match="no node on the PATH"):
-        need_node()
+        node.need_node()
 
 
 @pytest.fixture
@@ -310,5 +295,5 @@ def test_an_installation_that_failed_is_told_and_done_again(work_tree: Path) -> 
     assert "no network" in (work_tree / "build" / "node.log").read_text()
     working = _programs(work_tree / "working", 'test "$1" = ci && test -f .npmrc && mkdir node_modules')
     assert "done in" in _set_up(work_tree, working).stdout
-    assert (work_tree / ".node" / ".installed").read_bytes() == LOCK.read_bytes()
+    assert (work_tree / ".node" / ".installed").read_bytes() == node.LOCK.read_bytes()
     assert _set_up(work_tree, failing).stdout == "", "it is there already"

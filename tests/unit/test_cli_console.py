@@ -733,6 +733,7 @@ def calm(deployment: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> FakeDep
     monkeypatch.setattr(repairs, "stopped_since", lambda _: None)
     monkeypatch.setattr(rereads, "known", lambda *_: [])
     monkeypatch.setattr(overview, "counts", lambda _: _counts({"VERIFIED": 3}))
+    monkeypatch.setattr(people, "contract_ends", lambda *_: iter([]))
     monkeypatch.setattr(confirmations, "unconfirmed", lambda _: [])
     deployment.api.extend([{"expiring": [], "cursor": None}] * 4)
     return deployment
@@ -748,6 +749,7 @@ def test_the_first_page_tells_what_is_urgent_first_each_with_a_next_step(
     monkeypatch.setattr(webhooks, "held_since", lambda _: "2026-11-20T03:00:00.000Z")
     monkeypatch.setattr(overview, "counts", lambda _: _counts({"VERIFIED": 3, "RISK_FLAGGED": 1}))
     monkeypatch.setattr(confirmations, "unconfirmed", lambda _: [confirmations.Unconfirmed("A", "", "PayPay")])
+    monkeypatch.setattr(people, "contract_ends", lambda *_: iter([{}] * 102))
     calm.api.insert(0, {"expiring": [{}] * 100, "cursor": "more"})
     page = _get(calm, "")
     shown = _text(page)
@@ -760,6 +762,8 @@ def test_the_first_page_tells_what_is_urgent_first_each_with_a_next_step(
             "Failed runs of the schedule: 2",
             "flagged a risk: 1",
             "that end within 30 days: 100 or more",
+            "because their contracts ended: 100 or more",
+            "honninctl contract-ends --days 30",
             "has not confirmed: 1",
         )
     ]
@@ -1216,7 +1220,7 @@ def test_every_topic_of_doctor_and_every_source_and_task_of_the_first_page_has_i
     assert {f"source.{each.name}" for each in dataclasses.fields(home._Sources)} <= names
     tasks = {f"users_{status}" for _, status in home._OPEN_STATUSES}
     tasks |= set(re.findall(r'Task\("(\w+)"', Path(str(home.__file__)).read_text()))
-    tasks |= {"reread_failed", "reread_paused", "expiring", "expiring_more"}
+    tasks |= {"reread_failed", "reread_paused", "expiring", "expiring_more", "ended", "ended_more"}
     assert {f"task.{each}{end}" for each in tasks for end in ("", "_step")} <= names
 
 

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
@@ -16,7 +16,6 @@ from botocore.credentials import Credentials
 from standardwebhooks import Webhook
 
 from honnin.merchant_webhook.message import Message
-from honnin.problem_codes import ProblemCode as Codes
 from honnin.users_api import USER_EXAMPLE
 from honnin_client import (
     AsyncHonnin,
@@ -32,49 +31,11 @@ from honnin_client import (
     models,
     verify,
 )
+from tests.fakes.merchant_api import KEY, URL, Answer, Shop, good, problem, status_of
 
-URL = "https://abcde12345.execute-api.ap-northeast-1.amazonaws.com/v1"
 LOCAL = "http://127.0.0.1:9000/restapis/abcde12345/v1/_user_request_"
-KEY = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 SUBMISSION = models.SubmissionRequest(user_id="shop:1@a", username_furigana="テスト ハナコ")
 ACCEPTED = {"submissionId": "s-1", "userId": "shop:1@a", "status": "PENDING"}
-
-type Answer = httpx.Response | Exception
-
-
-class Shop:
-    """A server that gives these answers, one after the other, and keeps what it got."""
-
-    def __init__(self, *answers: Answer) -> None:
-        self.answers = list(answers)
-        self.got: list[httpx.Request] = []
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.got.append(request)
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def honnin(self, url: str = URL, **more: Any) -> Honnin:
-        more = {"credentials": KEY, "retries": Retries(first_wait_s=0.0), **more}
-        return Honnin(url, http=httpx.Client(transport=httpx.MockTransport(self)), **more)
-
-
-def _status(code: str) -> int:
-    return {each.value: each.status for each in Codes}[code]
-
-
-def problem(code: str, status: int | None = None, headers: Mapping[str, str] | None = None) -> httpx.Response:
-    body = {"type": f"urn:honnin:problem:{code}", "code": code, "title": "A sentence"}
-    said = status or _status(code)
-    return httpx.Response(
-        said, json=body | {"status": said}, headers={"Content-Type": "application/problem+json", **(headers or {})}
-    )
-
-
-def good(body: Any = USER_EXAMPLE, status: int = 200) -> httpx.Response:
-    return httpx.Response(status, json=body)
 
 
 @pytest.fixture(autouse=True)
@@ -211,7 +172,7 @@ def test_every_code_is_an_error_of_one_kind_with_its_problem(code: str) -> None:
     with pytest.raises(HonninError) as raised:
         Shop(problem(code)).honnin(retries=Retries(tries=1)).get_user("secret-id")
     error = raised.value
-    assert (error.code, error.status) == (code, _status(code))
+    assert (error.code, error.status) == (code, status_of(code))
     assert error.problem
     assert error.problem.code is ProblemCode(code)
     assert type(error) in (NotSentError, NoAnswerError, RefusedError, NotUnderstoodError)

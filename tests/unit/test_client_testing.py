@@ -36,8 +36,8 @@ from sandbox.app import SandboxConfig
 from sandbox.server import RunningSandbox, running
 from tests.documents import ROOT
 from tests.fakes.loopback import LoopbackServer
+from tests.fakes.merchant_api import Shop, good, problem
 from tests.fakes.sandbox_vexora import ACCOUNT
-from tests.unit.test_client_python import Shop, good, problem
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -118,8 +118,15 @@ def _pytest(
 ) -> "subprocess.CompletedProcess[str]":
     (folder / "test_one.py").write_text(test)
     (folder / "test_two.py").write_text(test)
-    (folder / "pytest.ini").write_text("[pytest]\nhonnin_name = ours\nfilterwarnings = error\n")
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "clients" / "python"), "TMPDIR": str(folder)}
+    (folder / "pytest.ini").write_text(
+        "[pytest]\nhonnin_name = ours\nfilterwarnings = error\nnorecursedirs = packages\n"
+    )
+    # The package alone: with the metadata of a build beside it, pytest would load the plugin a second time.
+    packages = folder / "packages"
+    packages.mkdir(exist_ok=True)
+    if not (packages / "honnin_client").exists():
+        (packages / "honnin_client").symlink_to(ROOT / "clients" / "python" / "honnin_client")
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(packages), "TMPDIR": str(folder)}
     env |= {"HONNIN_HOME": str(checkout.home), **variables}
     plugins = ["-p", "honnin_client.testing.plugin", "-p", "no:schemathesis", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", "-q", *plugins, *options]

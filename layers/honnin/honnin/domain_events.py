@@ -124,8 +124,8 @@ class AuthorizationExpired(TypedDict):
     expiredAt: Annotated[str, "When the link ended (UTC).", MOMENT]
     providerStatus: Annotated[
         str | None,
-        "The value in PayPay's answer that says so. It is `expireAt` if PayPay did not answer after the end date "
-        "that it had given before; that date then counts.",
+        "The value in PayPay's answer that says that the link has ended. It is `expireAt` if PayPay did not answer "
+        "after the end date that it had given before; then this date counts.",
     ]
     version: Version
     occurredAt: Annotated[str, "When the change of the status took effect (UTC).", MOMENT]

@@ -167,7 +167,7 @@ class CountsView(AnswerModel):
 
 
 class LookupView(AnswerModel):
-    """The known users in the order of the request, each once. `unknown` lists the ids that no provider knows."""
+    """The known users in the order of the request, each once. `unknown` lists the other ids."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"users": [USER_EXAMPLE], "unknown": ["user-0002"]}]})
 

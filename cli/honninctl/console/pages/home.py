@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from honnin.recon.days import CalendarDay, to_ask_for
-from honninctl import confirmations, dead_letters, overview, recon, repairs, rereads, webhooks
+from honninctl import confirmations, dead_letters, overview, people, recon, repairs, rereads, webhooks
 from honninctl.console import month
 from honninctl.console.charts import Chart
 from honninctl.console.page import Found, Page, View, asking
@@ -45,6 +47,7 @@ class _Sources:
     rereads: Found[list[Any]]
     counts: Found[dict[str, Any]]
     expiring: Found[dict[str, Any]]
+    ended: Found[list[dict[str, Any]]]
     unconfirmed: Found[list[confirmations.Unconfirmed]]
 
     def unread(self) -> Iterator[tuple[str, str, str]]:
@@ -103,8 +106,14 @@ def _ask(view: View) -> _Sources:
         rereads=asking(lambda: rereads.known(stack, _REREADS)),
         counts=asking(lambda: overview.counts(stack)),
         expiring=asking(lambda: stack.merchant("GET", "/overview/expiring", expiring)),
+        ended=asking(lambda: _ended_contracts(view)),
         unconfirmed=asking(lambda: confirmations.unconfirmed(stack)),
     )
+
+
+def _ended_contracts(view: View) -> list[dict[str, Any]]:
+    soon = people.contract_ends(view.deployment, view.now + timedelta(days=int(EXPIRING_WITHIN)))
+    return list(islice(soon, _MOST_EXPIRING + 1))
 
 
 def _letters(stack: Deployment) -> dict[dead_letters.Queue, int]:
@@ -149,3 +158,7 @@ def _users_waiting(view: View, sources: _Sources) -> Iterator[Task]:
         values = {"number": view.wording.number(number), "days": EXPIRING_WITHIN}
         more = "_more" if ends["cursor"] else ""
         yield Task(f"expiring{more}", "work", values, view.link("users", list="expiring", days=EXPIRING_WITHIN))
+    if number := len(sources.ended.value or []):
+        values = {"number": view.wording.number(min(number, _MOST_EXPIRING)), "days": EXPIRING_WITHIN}
+        more = "_more" if number > _MOST_EXPIRING else ""
+        yield Task(f"ended{more}", "work", values, command=f"honninctl contract-ends --days {EXPIRING_WITHIN}")

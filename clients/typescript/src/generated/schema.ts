@@ -342,7 +342,7 @@ export interface components {
              * @enum {string}
              */
             provider: "paypay";
-            /** @description The value in PayPay's answer that says so. It is `expireAt` if PayPay did not answer after the end date that it had given before; that date then counts. */
+            /** @description The value in PayPay's answer that says that the link has ended. It is `expireAt` if PayPay did not answer after the end date that it had given before; then this date counts. */
             providerStatus: string | null;
             /** @description Your own id of the user. */
             userId: string;
@@ -368,7 +368,7 @@ export interface components {
                  * @enum {string}
                  */
                 provider: "paypay";
-                /** @description The value in PayPay's answer that says so. It is `expireAt` if PayPay did not answer after the end date that it had given before; that date then counts. */
+                /** @description The value in PayPay's answer that says that the link has ended. It is `expireAt` if PayPay did not answer after the end date that it had given before; then this date counts. */
                 providerStatus: string | null;
                 /** @description Your own id of the user. */
                 userId: string;
@@ -645,7 +645,7 @@ export interface components {
         /**
          * @description Who asks for the erasure, why, and the ticket. Each is one line, and may be left out. Write no personal data.
          *
-         *     They are kept with the certificate for as long as the certificate. `requestedBy` is otherwise the ARN of the caller.
+         *     They are kept as long as the certificate. Without `requestedBy`, the ARN of the caller stands there.
          *     The first request of an erasure counts; a repeated one changes nothing.
          * @example {
          *       "reason": "request of the person",
@@ -824,7 +824,7 @@ export interface components {
             userIds: string[];
         };
         /**
-         * @description The known users in the order of the request, each once. `unknown` lists the ids that no provider knows.
+         * @description The known users in the order of the request, each once. `unknown` lists the other ids.
          * @example {
          *       "unknown": [
          *         "user-0002"

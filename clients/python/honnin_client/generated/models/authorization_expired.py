@@ -20,8 +20,8 @@ class AuthorizationExpired:
         user_id (str): Your own id of the user.
         provider (AuthorizationExpiredProvider): The provider of the account link.
         expired_at (datetime.datetime): When the link ended (UTC).
-        provider_status (None | str): The value in PayPay's answer that says so. It is `expireAt` if PayPay did not
-            answer after the end date that it had given before; that date then counts.
+        provider_status (None | str): The value in PayPay's answer that says that the link has ended. It is `expireAt`
+            if PayPay did not answer after the end date that it had given before; then this date counts.
         version (int): Grows with each change of this user at this provider, also from before an erasure to after it. Of
             two events, the one with the greater version is the later.
         occurred_at (datetime.datetime): When the change of the status took effect (UTC).

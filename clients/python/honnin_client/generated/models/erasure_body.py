@@ -14,7 +14,7 @@ T = TypeVar("T", bound="ErasureBody")
 class ErasureBody:
     """Who asks for the erasure, why, and the ticket. Each is one line, and may be left out. Write no personal data.
 
-    They are kept with the certificate for as long as the certificate. `requestedBy` is otherwise the ARN of the caller.
+    They are kept as long as the certificate. Without `requestedBy`, the ARN of the caller stands there.
     The first request of an erasure counts; a repeated one changes nothing.
 
         Attributes:

@@ -14,7 +14,7 @@ T = TypeVar("T", bound="LookupView")
 
 @_attrs_define
 class LookupView:
-    """The known users in the order of the request, each once. `unknown` lists the ids that no provider knows.
+    """The known users in the order of the request, each once. `unknown` lists the other ids.
 
     Attributes:
         users (list[UserView]):
