@@ -33,22 +33,34 @@ def check(deployment: Deployment) -> Iterator[Check]:
             "secret", Verdict.WARN, _("not looked at: your credentials may not read the provider secret"), advice
         )
         return
+    yield from _providers(values, PLACEHOLDER)
+    yield from _secret_details(values, PLACEHOLDER)
+
+
+def _providers(values: Mapping[str, str], placeholder: str) -> Iterator[Check]:
+    missing = {
+        provider: [key for key in keys if values.get(key, "").strip() in ("", placeholder)]
+        for provider, keys in _SECRET_KEYS.items()
+    }
+    if missing == {provider: [*keys] for provider, keys in _SECRET_KEYS.items()}:
+        # A new stack: each provider alone may be missing, but not both.
+        advice = _("fill the secret with put-secret-value (docs/deploying.md)")
+        yield Check("secret", Verdict.FAIL, _("no provider is set up"), advice)
+        return
     for provider, keys in _SECRET_KEYS.items():
-        missing = [key for key in keys if values.get(key, "").strip() in ("", PLACEHOLDER)]
         wrong = [key for key in keys if not values.get(key, "").isascii()]
-        if len(missing) == len(keys):
+        if missing[provider] == [*keys]:
             yield Check(
                 "secret",
                 Verdict.WARN,
                 _("{provider} is not set up").format(provider=provider),
                 _("fine if you do not use {provider}").format(provider=provider),
             )
-        elif missing or wrong:
-            found = _("no usable value for {names}").format(names=", ".join(missing + wrong))
+        elif missing[provider] or wrong:
+            found = _("no usable value for {names}").format(names=", ".join(missing[provider] + wrong))
             yield Check("secret", Verdict.FAIL, found, _("set it with put-secret-value (docs/deploying.md)"))
         else:
             yield Check("secret", Verdict.OK, _("{provider}: complete").format(provider=provider))
-    yield from _secret_details(values, PLACEHOLDER)
 
 
 def _secret_details(values: Mapping[str, str], placeholder: str) -> Iterator[Check]:

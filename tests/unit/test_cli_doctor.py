@@ -284,6 +284,22 @@ def test_the_secret(deployment: FakeDeployment, changes: dict[str, str], expecte
         assert value.strip() in ("", "x", "REPLACE_ME") or value not in shown
 
 
+@pytest.mark.parametrize(
+    "secret", [dict.fromkeys(SECRET, "REPLACE_ME"), {}, {"paypay_merchant_id": "m", "vexora_app_secret": " "}]
+)
+def test_a_secret_without_any_provider_fails(deployment: FakeDeployment, secret: dict[str, str]) -> None:
+    deployment.services["secretsmanager"] = Service(get_secret_value={"SecretString": json.dumps(secret)})
+    first, *others = _checks(deployment, "secret")
+    assert (first.verdict, first.found) == (Verdict.FAIL, "no provider is set up")
+    assert first.advice == "fill the secret with put-secret-value (docs/deploying.md)"
+    assert "fine" not in str(others)
+
+
+def test_a_misspelled_name_is_named_without_any_provider_too(deployment: FakeDeployment) -> None:
+    deployment.services["secretsmanager"] = Service(get_secret_value={"SecretString": '{"paypay_apikey": "x"}'})
+    assert (Verdict.WARN, "unknown: paypay_apikey") in _verdicts(_checks(deployment, "secret"))
+
+
 def test_a_secret_that_is_no_json_fails(deployment: FakeDeployment) -> None:
     deployment.services["secretsmanager"] = Service(get_secret_value={"SecretString": "vexora: x"})
     assert [each.verdict for each in _checks(deployment, "secret")] == [Verdict.FAIL]
