@@ -263,6 +263,20 @@ def test_the_limit_is_of_one_day_and_can_be_raised_or_switched_off(world: Contra
         assert world.run() == numbers(erased=first + 1)
 
 
+def test_a_retention_that_was_too_short_is_mended_by_raising_it_however_many_were_due(world: Contracts) -> None:
+    world.most_a_day, world.days = 3, 1
+    report_all(world, 4)
+    world.pass_days(9)
+    with pytest.raises(ManyDueError):
+        world.run()
+    world.days = DAYS
+    assert world.run() == numbers(moved=4)
+    # Those who are due by the longer time are counted by it, on the day on which they are.
+    world.pass_days(DAYS)
+    with pytest.raises(ManyDueError):
+        world.run()
+
+
 def test_who_stays_busy_for_more_than_a_week_is_a_fault(world: Contracts) -> None:
     world.submit()
     world.report(world.today())
