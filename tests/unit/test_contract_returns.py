@@ -203,6 +203,21 @@ def test_when_the_erasure_has_begun_no_answer_says_that_the_data_is_kept(
 # --- interrupted erasures ---
 
 
+def test_nobody_comes_back_into_an_erasure_that_is_not_finished(world: Contracts) -> None:
+    """The next run would erase what was submitted meanwhile, and the merchant would wait for the result."""
+    world.link("auth-first")
+    _interrupted(world, USER)
+    with pytest.raises(ConflictError) as error:
+        world.submit()
+    assert error.value.code == ProblemCode.ERASURE_BEGUN
+    assert world.vexora.applied == []
+    world.submit("somebody-else")
+    assert world.run() == numbers(erased=1)
+    world.submit()
+    assert world.run() == numbers()
+    assert world.is_there()
+
+
 def test_an_erasure_that_the_api_began_is_completed_by_the_next_run_wherever_it_died(world: Contracts) -> None:
     completed = 0
     for moment in range(200):
