@@ -451,7 +451,10 @@ def test_a_user_is_who_is_known_at_all(
     ):
         told = {"side_effect": refusal} if table == "refused" else {"return_value": answer}
         monkeypatch.setattr(subject, name, mock.Mock(**told))
-    found = {"object": {"Versions": [{}]}, "deleted object": {"DeleteMarkers": [{}]}}.get(table, {})
+    found: dict[str, list[dict[str, str]]] = {
+        "object": {"Versions": [{}]},
+        "deleted object": {"DeleteMarkers": [{}]},
+    }.get(table, {})
     under = "vexora/u/" if table == "object" else "paypay/u/"
     asking.services["s3"] = Service(
         list_object_versions=client_error("AccessDenied", "ListObjectVersions")
