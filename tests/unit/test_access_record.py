@@ -451,7 +451,7 @@ def test_a_user_is_who_is_known_at_all(
     ):
         told = {"side_effect": refusal} if table == "refused" else {"return_value": answer}
         monkeypatch.setattr(subject, name, mock.Mock(**told))
-    found: dict[str, list[dict[str, str]]] = {
+    found: dict[str, Any] = {
         "object": {"Versions": [{}]},
         "deleted object": {"DeleteMarkers": [{}]},
     }.get(table, {})
