@@ -256,8 +256,10 @@ class Deployment:
     def knows(self, user_id: str) -> bool:
         """Whether anything is kept under an id: of a user, of one who was erased, or an entry of the access record.
 
+        After a restore, the bucket may have objects of a user whom the table does not know, and `export` shows them.
+
         Not every caller may ask the merchant API, and not every caller the table: what may not be asked could not be
-        shown to the caller, either. Raises `NotAllowedError` if neither may be asked.
+        shown to the caller, either. Raises `NotAllowedError` if nothing may be asked.
         """
         refusals: list[CommandError] = []
         path = f"/users/{quote(user_id, safe='')}"
@@ -266,6 +268,7 @@ class Deployment:
             lambda: self.merchant("GET", f"{path}/timeline", {"limit": "1"}),
             lambda: self.store.users.statuses(user_id) or self.store.erasure.certificates(user_id),
             lambda: self.store.access.page(user_id, 1).accesses,
+            lambda: self._has_objects(user_id),
         ]
         for look in looks:
             try:
@@ -280,6 +283,13 @@ class Deployment:
         if len(refusals) == len(looks):
             raise refusals[0]
         return False
+
+    def _has_objects(self, user_id: str) -> bool:
+        from honnin.vault import PROVIDERS
+
+        s3, bucket = self.client("s3"), self.output("PersonalDataBucketName")
+        answers = (s3.list_object_versions(Bucket=bucket, Prefix=f"{each}/{user_id}/", MaxKeys=1) for each in PROVIDERS)
+        return any(each.get("Versions") or each.get("DeleteMarkers") for each in answers)
 
     def provider_secret(self) -> Mapping[str, str]:
         """The providers' credentials. Raises `CommandError` when the secret is no JSON object."""

@@ -342,7 +342,8 @@ class World:
 class _Real(FakeDeployment):
     def __init__(self, store: Store) -> None:
         queues = dict.fromkeys(dead_letters.OUTPUTS.values(), "https://q")
-        super().__init__({"StateTableName": "StateTable", "AccessRecordRetentionDays": "30", **queues})
+        outputs = {"StateTableName": "StateTable", "PersonalDataBucketName": "vault", **queues}
+        super().__init__({**outputs, "AccessRecordRetentionDays": "30"})
         self._store = store
         self.sts = Service(get_caller_identity={"Arn": OFFICER})
         self.services["sts"] = self.sts
@@ -388,6 +389,10 @@ class _Asking(_Real):
 
     knows = Deployment.knows
 
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.services["s3"] = Service(list_object_versions={})
+
 
 @pytest.mark.parametrize("typed", ["yamada@example.com", "09012345678", "taro.yamada"])
 def test_what_is_no_users_id_is_a_look_at_nobody_and_is_kept_nowhere(
@@ -420,6 +425,9 @@ NOT_ALLOWED = NotAllowedError("no")
         ([NotKnownError("x"), {"entries": []}], "", True),
         ([NotKnownError("x"), NotKnownError("x")], "certificate", True),
         ([NotKnownError("x"), NotKnownError("x")], "access", True),
+        # After a restore, the table may lack users whose objects are in the bucket.
+        ([NotKnownError("x"), NotKnownError("x")], "object", True),
+        ([NotKnownError("x"), NotKnownError("x")], "deleted object", True),
         ([NotKnownError("x"), NotKnownError("x")], "", False),
         # A reader may not ask the table, and whoever has MaintenancePolicy not the API.
         ([NotKnownError("x"), NotKnownError("x")], "refused", False),
@@ -443,6 +451,16 @@ def test_a_user_is_who_is_known_at_all(
     ):
         told = {"side_effect": refusal} if table == "refused" else {"return_value": answer}
         monkeypatch.setattr(subject, name, mock.Mock(**told))
+    found: dict[str, Any] = {
+        "object": {"Versions": [{}]},
+        "deleted object": {"DeleteMarkers": [{}]},
+    }.get(table, {})
+    under = "vexora/u/" if table == "object" else "paypay/u/"
+    asking.services["s3"] = Service(
+        list_object_versions=client_error("AccessDenied", "ListObjectVersions")
+        if table == "refused"
+        else lambda **request: found if request["Prefix"] == under else {}
+    )
     if table == "refused":
         monkeypatch.setattr(world.store.access, "page", mock.Mock(side_effect=refusal))
     before = len(world.items())

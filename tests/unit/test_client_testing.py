@@ -128,7 +128,7 @@ def _pytest(
         (packages / "honnin_client").symlink_to(ROOT / "clients" / "python" / "honnin_client")
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(packages), "TMPDIR": str(folder)}
     env |= {"HONNIN_HOME": str(checkout.home), **variables}
-    plugins = ["-p", "honnin_client.testing.plugin", "-p", "no:schemathesis", "-p", "no:cacheprovider"]
+    plugins = ["-p", "honnin_pytest", "-p", "no:schemathesis", "-p", "no:cacheprovider"]
     command = [sys.executable, "-m", "pytest", "-q", *plugins, *options]
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=100, check=False)
 
@@ -216,9 +216,18 @@ def test_a_machine_without_make(checkout: Checkout, monkeypatch: pytest.MonkeyPa
 
 
 def test_pytest_loads_the_plugin_also_where_no_stack_can_be_started() -> None:
-    code = "import sys; sys.modules['fcntl'] = None; import honnin_client.testing.plugin"
+    code = "import sys; sys.modules['fcntl'] = None; import honnin_pytest, honnin_client.testing"
     env = {"PYTHONPATH": str(ROOT / "clients" / "python")}
     subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=60)
+
+
+def test_a_project_that_uses_no_fixture_pays_nothing_for_the_plugin() -> None:
+    """pytest loads it in each project of an environment that has the client."""
+    code = "import sys, pytest; known = {*sys.modules}; import honnin_pytest; print(*{*sys.modules} - known)"
+    env = {"PYTHONPATH": str(ROOT / "clients" / "python")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=env, check=True, timeout=60, capture_output=True, text=True)
+    assert done.stdout.split() == ["honnin_pytest"]
 
 
 def test_a_folder_that_is_no_checkout(tmp_path: Path) -> None:

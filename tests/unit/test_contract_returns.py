@@ -203,6 +203,21 @@ def test_when_the_erasure_has_begun_no_answer_says_that_the_data_is_kept(
 # --- interrupted erasures ---
 
 
+def test_nobody_comes_back_into_an_erasure_that_is_not_finished(world: Contracts) -> None:
+    """The next run would erase what was submitted meanwhile, and the merchant would wait for the result."""
+    world.link("auth-first")
+    _interrupted(world, USER)
+    with pytest.raises(ConflictError) as error:
+        world.submit()
+    assert error.value.code == ProblemCode.ERASURE_BEGUN
+    assert world.vexora.applied == []
+    world.submit("somebody-else")
+    assert world.run() == numbers(erased=1)
+    world.submit()
+    assert world.run() == numbers()
+    assert world.is_there()
+
+
 def test_an_erasure_that_the_api_began_is_completed_by_the_next_run_wherever_it_died(world: Contracts) -> None:
     completed = 0
     for moment in range(200):
@@ -261,6 +276,20 @@ def test_the_limit_is_of_one_day_and_can_be_raised_or_switched_off(world: Contra
         world.report(world.today(), f"next-{most}")
         world.pass_days(DAYS + 2)
         assert world.run() == numbers(erased=first + 1)
+
+
+def test_a_retention_that_was_too_short_is_mended_by_raising_it_however_many_were_due(world: Contracts) -> None:
+    world.most_a_day, world.days = 3, 1
+    report_all(world, 4)
+    world.pass_days(9)
+    with pytest.raises(ManyDueError):
+        world.run()
+    world.days = DAYS
+    assert world.run() == numbers(moved=4)
+    # Those who are due by the longer time are counted by it, on the day on which they are.
+    world.pass_days(DAYS)
+    with pytest.raises(ManyDueError):
+        world.run()
 
 
 def test_who_stays_busy_for_more_than_a_week_is_a_fault(world: Contracts) -> None:

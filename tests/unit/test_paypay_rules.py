@@ -36,7 +36,7 @@ from honnin.paypay_facets import Answer, Call
 from honnin.problem_codes import ProblemCode
 from honnin.recon.compare import Question
 from honnin.status import VerifiedNeeds
-from honnin.store import Effect, UserStatus
+from honnin.store import Certificate, Effect, UserStatus
 from honnin.store.events import Events
 from honnin.times import utc_text
 from honninctl.export import _qrs
@@ -1129,6 +1129,16 @@ def test_an_answer_to_a_qr_of_before_an_erasure_is_refused(world: PayPayWorld, r
     with pytest.raises(LinkRefusedError):
         world.answer(nonce, result=result)
     assert world.store.users.status(USER, "paypay") is None
+    assert world.store.links.get(LINKED) is None
+
+
+@pytest.mark.parametrize("result", ["declined", "succeeded"])
+def test_nobody_links_while_an_erasure_is_not_finished(world: PayPayWorld, result: str) -> None:
+    """Its next run would erase the new link, too."""
+    nonce = world.ask()
+    world.store.erasure.begin(Certificate("c-1", USER, utc_text(world.clock())))
+    with pytest.raises(LinkRefusedError):
+        world.answer(nonce, result=result)
     assert world.store.links.get(LINKED) is None
 
 

@@ -231,6 +231,8 @@ class DueErasures:
         found, by_day = [], Counter[str]()
         for each in due:
             found.append(each)
+            if due_at(each, self._days) > begun_at:
+                continue  # PersonalDataRetentionDays was raised since: the user is not erased, but moved
             by_day[day := jst_day(datetime.fromisoformat(each.due_at or ""))] += 1
             if by_day[day] > self._most_a_day:
                 raise ManyDueError(f"more users are due on {day} than MaxErasuresPerDay; nobody is erased")

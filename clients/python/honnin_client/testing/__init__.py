@@ -1,6 +1,6 @@
 """For the tests of a merchant: Honnin's local stack, found or started, with a hand on both providers.
 
-`honnin_client.testing.plugin` makes pytest fixtures of it (README.md). Nothing here needs pytest but that module.
+`honnin_pytest` makes pytest fixtures of it (README.md). Nothing here needs pytest.
 """
 
 from honnin_client.testing.events import Event, Events

@@ -262,8 +262,8 @@ class AccountLinks:
 
         def decide() -> Effect:
             before = self._store.users.status(session.user_id, Provider.PAYPAY)
-            if before is None:
-                # The request for the link has created a status. If it is gone, the user was erased since.
+            # The request for the link has created a status. If it is gone, the user was erased since.
+            if before is None or self._store.erasure.is_under_way(session.user_id):
                 raise LinkRefusedError("this link is no longer valid")
             at = self._now()
             if answer.result is LinkResult.SUCCEEDED and answer.user_authorization_id:

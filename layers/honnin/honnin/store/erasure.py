@@ -139,6 +139,10 @@ class Erasures:
         """The erasures that were begun by `now` (UTC) and are not completed, the oldest first."""
         return map(certificate_of, self._table.due(_UNFINISHED, now))
 
+    def is_under_way(self, user_id: str) -> bool:
+        """Whether an erasure of the user has begun, which will also erase what is added to the user until its end."""
+        return any(not (each.counted_at or each.completed_at) for each in self.certificates(user_id))
+
     def unlinked(self, user_id: str, user_authorization_id: str, at: str) -> None:
         """Record that an authorization was ended at PayPay, so that a repeated erasure need not request it again."""
         key = former_key(user_id, Provider.PAYPAY, user_authorization_id)

@@ -77,7 +77,7 @@ class Submissions:
         Raises
         ------
         ConflictError
-            The user has an open submission or is approved.
+            The user has an open submission or is approved, or the erasure of the user has begun and is not completed.
         NotSentError
             The application was never sent. The user has the same status as before (FAILED if there was none), and the
             same call may be made again.
@@ -88,6 +88,8 @@ class Submissions:
             Vexora's answer does not say whether it accepted the application; the poll will find out.
         """
         before = self._free_to_submit(user_id)
+        if self._store.erasure.is_under_way(user_id):
+            raise ConflictError("the erasure of the user has begun", code=ProblemCode.ERASURE_BEGUN)
         # All errors in our own deployment must appear before anything is written.
         key = self._callback_key()
         self._client.check_configuration()

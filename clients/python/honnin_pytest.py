@@ -1,6 +1,9 @@
 """The pytest plugin: fixtures on a local stack of Honnin, which is found, or started once for all workers.
 
 It is registered by the package, so a test only names a fixture. The options are in README.md.
+
+Every pytest loads it wherever the client is installed. So it stands outside of `honnin_client`, whose import takes half
+a second, and imports that only once a fixture is used.
 """
 
 from __future__ import annotations
@@ -10,17 +13,14 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from honnin_client import Honnin
-from honnin_client.testing import stacks
-from honnin_client.testing.events import Events
-from honnin_client.testing.sandbox import Sandbox, SandboxError
-from honnin_client.testing.stacks import HonninStack, StackError, Wanted
-from honnin_client.testing.waiting import AwaitStatus
-from honnin_client.testing.webhooks import MerchantWebhooks
+if TYPE_CHECKING:
+    from honnin_client import Honnin
+    from honnin_client.testing import AwaitStatus, Events, HonninStack, MerchantWebhooks, Sandbox
+    from honnin_client.testing.stacks import Wanted
 
 # Name, default, and what it says.
 _SETTINGS = (
@@ -61,6 +61,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if started is None or hasattr(config, "workerinput") or not started.exists():
         return
     started.unlink()
+    from honnin_client.testing import StackError, stacks
+
     try:
         stacks.end(_wanted(config))
     except StackError as error:
@@ -70,6 +72,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def honnin_stack(pytestconfig: pytest.Config) -> HonninStack:
     """The stack: addresses, keys, queues, the bus. One that is up already is used, and left up."""
+    from honnin_client.testing import StackError, stacks
+
     try:
         stack, is_ours = stacks.found_or_started(_wanted(pytestconfig), _sayer(pytestconfig))
     except StackError as error:
@@ -82,6 +86,8 @@ def honnin_stack(pytestconfig: pytest.Config) -> HonninStack:
 @pytest.fixture(scope="session")
 def honnin(honnin_stack: HonninStack) -> Iterator[Honnin]:
     """The client, with the key of the merchant's back end."""
+    from honnin_client import Honnin
+
     stack = honnin_stack
     with Honnin(stack.merchant_api_url, credentials=stack.merchant_key, region=stack.region) as client:
         yield client
@@ -90,6 +96,8 @@ def honnin(honnin_stack: HonninStack) -> Iterator[Honnin]:
 @pytest.fixture(scope="session")
 def sandbox(honnin_stack: HonninStack, honnin: Honnin) -> Iterator[Sandbox]:
     """Both providers: what users, reviewers and PayPay do."""
+    from honnin_client.testing import Sandbox, SandboxError
+
     try:
         made = Sandbox(honnin_stack, honnin)
     except SandboxError as error:
@@ -101,12 +109,16 @@ def sandbox(honnin_stack: HonninStack, honnin: Honnin) -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def await_status(honnin: Honnin) -> AwaitStatus:
     """Waits until Honnin says of a user what the test expects."""
+    from honnin_client.testing import AwaitStatus
+
     return AwaitStatus(honnin)
 
 
 @pytest.fixture
 def events(honnin_stack: HonninStack) -> Iterator[Events]:
     """The domain events since this fixture was made: name it before whatever acts."""
+    from honnin_client.testing import Events
+
     with Events(honnin_stack) as listening:
         yield listening
 
@@ -114,6 +126,8 @@ def events(honnin_stack: HonninStack) -> Iterator[Events]:
 @pytest.fixture
 def merchant_webhooks(honnin_stack: HonninStack, sandbox: Sandbox) -> Iterator[MerchantWebhooks]:
     """A receiver of Honnin's webhooks, on this machine."""
+    from honnin_client.testing import MerchantWebhooks
+
     with MerchantWebhooks(sandbox, honnin_stack.merchant_webhook_secret) as receiver:
         yield receiver
 
@@ -128,6 +142,9 @@ def honnin_reset(honnin_stack: HonninStack) -> Callable[[], None]:
 
 
 def _wanted(config: pytest.Config) -> Wanted:
+    from honnin_client.testing import StackError, stacks
+    from honnin_client.testing.stacks import Wanted
+
     values = {name: _setting(config, name) for name, _, _ in _SETTINGS}
     home = Path(values["home"]).expanduser() if values["home"] else None
     if values["sandbox"] not in ("on", "off"):
