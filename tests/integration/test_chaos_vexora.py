@@ -169,8 +169,8 @@ class HintEndsPollEvents(Events):
 
     def _submission_update(self, effect: Effect) -> dict[str, Any]:
         update = super()._submission_update(effect)
-        if effect.cause == "webhook" and "REMOVE" not in update["UpdateExpression"]:
-            update["UpdateExpression"] += " REMOVE due_kind, due_at"
+        if effect.cause == "webhook" and "due_kind" not in update["UpdateExpression"]:
+            update["UpdateExpression"] = update["UpdateExpression"].replace(" REMOVE ", " REMOVE due_kind, due_at, ")
         return update
 
 
