@@ -115,6 +115,12 @@ def test_every_page(path: str, patches: ExitStack) -> None:
     assert _programs(page) == set()
 
 
+@pytest.mark.usefixtures("patches")
+def test_the_first_page_of_the_made_up_stack_has_an_answer_of_every_source() -> None:
+    """Otherwise the documents' pictures would show a fault."""
+    assert wording.texts("ja")["home.unread"] not in _get(_stack(), "").body.decode()
+
+
 def test_a_user_in_every_state(patches: ExitStack) -> None:
     stack = _stack()
     for reason in [*VerifiedReason, NEW]:
