@@ -124,8 +124,9 @@ def _pytest(
     # The package alone: with the metadata of a build beside it, pytest would load the plugin a second time.
     packages = folder / "packages"
     packages.mkdir(exist_ok=True)
-    if not (packages / "honnin_client").exists():
-        (packages / "honnin_client").symlink_to(ROOT / "clients" / "python" / "honnin_client")
+    for name in ("honnin_client", "honnin_pytest.py"):
+        if not (packages / name).exists():
+            (packages / name).symlink_to(ROOT / "clients" / "python" / name)
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(packages), "TMPDIR": str(folder)}
     env |= {"HONNIN_HOME": str(checkout.home), **variables}
     plugins = ["-p", "honnin_pytest", "-p", "no:schemathesis", "-p", "no:cacheprovider"]
