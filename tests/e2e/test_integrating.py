@@ -1,6 +1,9 @@
-"""The template of docs/integrating.md, deployed beside the local stack: a queue of the merchant's own on the bus."""
+"""docs/integrating.md: the first call, and the template, deployed beside the local stack: a queue of one's own."""
 
 import json
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 
@@ -12,6 +15,21 @@ from local.stack import Stack
 from tests import documents
 
 pytestmark = pytest.mark.e2e
+
+
+def test_the_first_call_of_the_python_client(stack: Stack) -> None:
+    [text] = [each.text for each in documents.blocks(ROOT / "docs" / "integrating.md") if "Credentials(" in each.text]
+    access = stack.merchant.access_key
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT / "clients" / "python"),
+        "MERCHANT_API": stack.merchant.url,
+        "MERCHANT_KEY": f"{access.key_id}:{access.secret}",
+        "AWS_REGION": stack.region,
+    }
+    command = [sys.executable, "-c", text.replace("user-201", f"first-{uuid.uuid4().hex[:12]}")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
 
 
 @pytest.fixture

@@ -54,3 +54,18 @@ def test_the_samples_own_tests_and_the_example_of_the_readme(stack: Stack, examp
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def test_the_first_call_of_the_page(stack: Stack, example: Path) -> None:
+    [text] = [each.text for each in documents.blocks(ROOT / "docs" / "integrating.md") if "createHonnin(" in each.text]
+    access = stack.merchant.access_key
+    (example / "first.mjs").write_text(text.replace("user-202", f"first-{uuid.uuid4().hex[:12]}"), encoding="utf-8")
+    env = {
+        "PATH": os.environ["PATH"],
+        "MERCHANT_API": stack.merchant.url,
+        "MERCHANT_KEY": f"{access.key_id}:{access.secret}",
+        "AWS_REGION": stack.region,
+    }
+    command = ["node", "first.mjs"]
+    done = subprocess.run(command, cwd=example, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "false\n"), done.stderr
