@@ -94,6 +94,8 @@ def _receiver(body: Mapping[str, object]) -> str:
     url = body.get("url")
     if set(body) != {"url"} or not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https"):
         raise ControlError(400, 'The body must be {"url": an http or https URL}.')
+    if urlsplit(url).netloc == request.host:
+        raise ControlError(400, "The sandbox itself cannot be a receiver: it would pass the webhook on for ever.")
     return url
 
 

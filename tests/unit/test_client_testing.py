@@ -534,3 +534,9 @@ def test_events_that_cannot_be_received_are_an_error(tmp_path: Path) -> None:
     stack = _honninctl(tmp_path, "echo 'No local stack called ours is running.' >&2; exit 1")
     with pytest.raises(StackError, match="No local stack called ours"), Events(stack):
         pass
+
+
+def test_a_listener_that_says_nothing_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("honnin_client.testing.events._START_S", 0.2)
+    with pytest.raises(StackError, match=r"no answer in 0\.2 s"), Events(_honninctl(tmp_path, "exec sleep 60")):
+        pass

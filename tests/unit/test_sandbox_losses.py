@@ -131,6 +131,15 @@ def test_a_receiver_that_is_gone_is_forgotten() -> None:
     assert merchant.sandbox.receivers.remove("http://127.0.0.1:1") == []
 
 
-@pytest.mark.parametrize("body", [{}, {"url": "ftp://127.0.0.1/"}, {"url": None}, {"url": "http://a", "more": 1}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"url": "ftp://127.0.0.1/"},
+        {"url": None},
+        {"url": "http://a", "more": 1},
+        {"url": "http://localhost/shop/webhooks"},
+    ],
+)
 def test_what_is_no_url_is_no_receiver(body: dict[str, Any]) -> None:
     assert sandbox_paypay.Merchant().http.post("/_sandbox/shop/receivers", json=body).status_code == 400

@@ -14,6 +14,7 @@ from honnin_client.generated import models
 from honnin_client.testing.stacks import HonninStack, StackError, environment
 from honnin_client.testing.waiting import until
 
+_START_S = 60.0
 _STOP_S = 10.0
 _SHOWN = 10
 
@@ -71,10 +72,10 @@ class Events:
         ]
         for each in self._readers:
             each.start()
-        self._listening.wait()
+        self._listening.wait(_START_S)
         if not any("Listening" in each for each in self._said):
             self.__exit__(None, None, None)
-            raise StackError(f"No events can be received: {' '.join(self._said)}")
+            raise StackError(f"No events can be received: {' '.join(self._said) or f'no answer in {_START_S:g} s'}")
         return self
 
     def __exit__(

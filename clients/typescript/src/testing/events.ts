@@ -8,6 +8,8 @@ import { LocalStackError } from "./errors.js";
 import type { HeldStack } from "./stack.js";
 import { type About, arrival } from "./waiting.js";
 
+const START_MS = 60_000;
+
 /** Each type of event, and what its `detail` is (docs/api.md#domain-events). */
 export interface Details {
   KycStatusChanged: schema.KycStatusChanged;
@@ -56,7 +58,8 @@ export class Events {
         if (events.said.includes("Listening")) ready();
       });
     });
-    await Promise.race([listening, ended]);
+    const late = setTimeout(() => child.kill(), START_MS);
+    await Promise.race([listening, ended]).finally(() => clearTimeout(late));
     // A test file that forgets `close` ends all the same.
     for (const each of handles(child)) each.unref();
     return events;
